@@ -1,0 +1,328 @@
+"""What a feature, a link and a task are: frozen data that validates itself, apart from how it is computed.
+
+Names are derived from the declaration, never typed: ``Feature("faults", "sum", "minutes", "30d")`` is
+``faults_minutes_sum_30d``. Every window is closed at its older end and open at the cutoff: ``[c - w, c)``.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from features.facts import SOURCES, Column, source
+
+MICROS = {"s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
+DAY = MICROS["d"]
+
+Aggregate = Literal["count", "sum", "last", "since_last", "distinct", "open", "open_age"]
+Operator = Literal["is", "is_not", "at_least", "below", "missing", "present"]
+
+_AGGREGATE_KINDS: dict[str, tuple[str, ...]] = {
+    "count": (),
+    "sum": ("number", "flag"),
+    "last": ("number", "flag", "category", "time"),
+    "since_last": (),
+    "distinct": ("category", "flag"),
+    "open": ("case",),
+    "open_age": ("case",),
+}
+_MAX_DISTINCT = 64
+_EVER = ("last", "since_last")
+
+
+class DeclarationError(ValueError):
+    """A declaration that cannot mean anything; the message names the field and what would be right."""
+
+
+def duration(text: str) -> int:
+    """Microseconds of ``"30d"``, ``"12h"``, ``"90m"`` or ``"5s"`` (fractions allowed: ``"5.5d"``).
+
+    >>> duration("1d")
+    86400000000
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if not match:
+        raise DeclarationError(f"'{text}' is not a duration; write for example '30d', '12h' or '90m'")
+    return round(float(match[1]) * MICROS[match[2]])
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One test of one column. ``values`` for categories and flags, ``[low, high)`` for numbers."""
+
+    column: str
+    values: tuple[str, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def label(self) -> str:
+        """How the condition reads inside a feature's name."""
+        if self.values is not None:
+            return f"{self.column}_{'_or_'.join(self.values)}"
+        parts = [f"from_{self.low:g}"] if self.low is not None else []
+        parts += [f"below_{self.high:g}"] if self.high is not None else []
+        return "_".join([self.column, *parts])
+
+
+def at_least(low: float, below: float | None = None) -> Condition:
+    """A numeric condition to be used in ``where``: ``{"minutes": at_least(30)}`` keeps ``[30, below)``."""
+    return Condition("", low=low, high=below)
+
+
+def below(high: float) -> Condition:
+    """A numeric condition to be used in ``where``: ``{"value": below(3)}``."""
+    return Condition("", high=high)
+
+
+def where(source_name: str, conditions: Mapping[str, object]) -> tuple[Condition, ...]:
+    """The conditions of a ``where`` mapping, checked against the source's columns and sorted by column.
+
+    A value is a string, a bool, a tuple of strings, or `at_least` / `below` for numbers.
+    """
+    checked = []
+    for name, wanted in conditions.items():
+        column = _column(source_name, name)
+        if isinstance(wanted, Condition):
+            if column.kind != "number":
+                raise DeclarationError(f"{source_name}.{name} is a {column.kind}; at_least/below need a number")
+            checked.append(Condition(name, low=wanted.low, high=wanted.high))
+            continue
+        values = wanted if isinstance(wanted, tuple) else (wanted,)
+        texts = tuple(str(v).lower() if isinstance(v, bool) else str(v) for v in values)
+        if column.kind not in ("category", "flag"):
+            raise DeclarationError(f"{source_name}.{name} is a {column.kind}; it cannot equal {wanted!r}")
+        allowed = ("true", "false") if column.kind == "flag" else column.values
+        unknown = [t for t in texts if allowed is not None and t not in allowed]
+        if unknown:
+            raise DeclarationError(f"{source_name}.{name} is never {unknown[0]!r} (it is one of: {', '.join(allowed or ())})")
+        checked.append(Condition(name, values=texts))
+    return tuple(sorted(checked, key=lambda c: c.column))
+
+
+def _column(source_name: str, name: str) -> Column:
+    if source_name not in SOURCES:
+        raise DeclarationError(f"unknown source '{source_name}' (known: {', '.join(SOURCES)})")
+    try:
+        return source(source_name).column(name)
+    except KeyError as error:
+        raise DeclarationError(error.args[0]) from None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Rows of one source that meet every condition: what a label waits for or a trigger fires on."""
+
+    source: str
+    conditions: tuple[Condition, ...]
+
+    @classmethod
+    def of(cls, source_name: str, **conditions: object) -> "Event":
+        """``Event.of("profile", status="left", reason="voluntary")``."""
+        return cls(source_name, where(source_name, conditions))
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One number (or category) known about an entity at a cutoff.
+
+    ``of`` reads the present parent's own history (its site's, its account's); ``via`` reads what happened at any
+    such parent while the entity was there. Without either, the entity's own keys are read. ``window`` is needed by
+    count, sum, distinct, open and open_age; ``last`` and ``since_last`` may look back for ever.
+    """
+
+    source: str
+    aggregate: Aggregate
+    column: str | None = None
+    window: str | None = None
+    where: Mapping[str, object] = field(default_factory=dict)
+    of: str | None = None
+    via: str | None = None
+    group: str = ""
+    meaning: str = ""
+    conditions: tuple[Condition, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = _AGGREGATE_KINDS.get(self.aggregate)
+        if kinds is None:
+            raise DeclarationError(f"unknown aggregate '{self.aggregate}' (known: {', '.join(_AGGREGATE_KINDS)})")
+        object.__setattr__(self, "conditions", where(self.source, self.where))
+        object.__setattr__(self, "where", {})
+        if self.of and self.via:
+            raise DeclarationError(f"{self.name}: choose of='{self.of}' or via='{self.via}', not both")
+        if self.window is None and self.aggregate not in _EVER:
+            raise DeclarationError(f"{self.name}: {self.aggregate} needs a window such as '30d'; only last and since_last may look back for ever")
+        if self.window is not None and duration(self.window) <= 0:
+            raise DeclarationError(f"{self.name}: the window must be longer than nothing")
+        self._check_column(kinds)
+
+    def _check_column(self, kinds: tuple[str, ...]) -> None:
+        if self.column is None:
+            if kinds:
+                raise DeclarationError(f"{self.name}: {self.aggregate} needs a column ({' or '.join(kinds)})")
+            return
+        column = _column(self.source, self.column)
+        if column.kind not in kinds:
+            wanted = " or ".join(kinds) or "no column"
+            raise DeclarationError(f"{self.name}: {self.aggregate} works on {wanted}, and {self.source}.{self.column} is a {column.kind}")
+        if self.aggregate == "distinct" and column.kind == "category":
+            if column.values is None or len(column.values) > _MAX_DISTINCT:
+                raise DeclarationError(
+                    f"{self.name}: distinct needs a column with at most {_MAX_DISTINCT} declared values; {self.source}.{self.column} is open"
+                )
+
+    @property
+    def name(self) -> str:
+        """Derived from the declaration: source, conditions, column, aggregate, window, reach."""
+        parts = [self.source, *(c.label for c in self.conditions), self.column or "", self.aggregate, self.window or ""]
+        parts += [f"of_{self.of}" if self.of else "", f"via_{self.via}" if self.via else ""]
+        return "_".join(p for p in parts if p)
+
+    @property
+    def kind(self) -> str:
+        """``"category"`` when the value is one of a vocabulary, else ``"number"``."""
+        if self.aggregate == "last" and self.column and _column(self.source, self.column).kind == "category":
+            return "category"
+        return "number"
+
+    @property
+    def unit(self) -> str:
+        """The unit of the value, derived from the aggregate and the column."""
+        if self.aggregate in ("since_last", "open_age"):
+            return "days"
+        if self.aggregate in ("count", "distinct", "open"):
+            return "count"
+        column = _column(self.source, self.column or "")
+        return "days from the cutoff" if column.kind == "time" else column.unit
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How evidence between two key types is read: ``child`` belongs to ``parent``.
+
+    ``one_parent``: a newer link of the child ends the older one (a number is reassigned, a customer moves house).
+    ``rolls_up``: the parent, as an entity, reaches the child's facts. ``back``: how long before the first evidence
+    the link already held (``None``: since ever).
+    """
+
+    child: str
+    parent: str
+    one_parent: bool = True
+    rolls_up: bool = True
+    back: str | None = "0s"
+
+    def __post_init__(self) -> None:
+        if self.child == self.parent:
+            raise DeclarationError(f"link: '{self.child}' cannot belong to itself")
+        if self.back is not None:
+            duration(self.back)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A test of one feature, by name: eligibility as a plain (feature, operator, value) list."""
+
+    feature: str
+    operator: Operator
+    value: str | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Cutoffs at fixed instants for every eligible entity: the first of each month, or every so many days."""
+
+    every: str = "month"
+
+    def __post_init__(self) -> None:
+        if self.every != "month":
+            duration(self.every)
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """Cutoffs just after an event became known (one microsecond after its ``known_at``)."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What may happen after the cutoff. ``competing`` endings stop the clock without being the event."""
+
+    name: str
+    event: Event
+    competing: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A prediction: for whom, when it is asked for, what counts as the answer and when the answer is known.
+
+    ``periods`` are the upper edges of the follow-up periods after ``cutoff + gap``; with ``open_ended`` one more
+    period follows the last edge and ends when the ending comes. A period teaches iff its end + ``label_delay``
+    has passed at the training instant.
+    """
+
+    name: str
+    entity: str
+    cutoffs: Calendar | Triggered
+    labels: tuple[Label, ...]
+    periods: tuple[str, ...]
+    eligible: tuple[Rule, ...] = ()
+    open_ended: bool = False
+    gap: str = "0s"
+    label_delay: str = "0s"
+    features: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        edges = [duration(p) for p in self.periods]
+        if not edges or any(a >= b for a, b in zip(edges, edges[1:], strict=False)) or edges[0] <= 0:
+            raise DeclarationError(f"task '{self.name}': periods must be rising durations, not {self.periods}")
+        if not self.labels:
+            raise DeclarationError(f"task '{self.name}': no label")
+        if self.open_ended and any(label.competing is None for label in self.labels):
+            raise DeclarationError(f"task '{self.name}': an open-ended task needs a competing ending for every label")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything a workspace declares: key types, links, features and tasks."""
+
+    key_types: tuple[str, ...]
+    links: tuple[Link, ...]
+    features: tuple[Feature, ...]
+    tasks: tuple[Task, ...]
+
+    def __post_init__(self) -> None:
+        names = [f.name for f in self.features]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise DeclarationError(f"declared twice: {', '.join(twice)}")
+        for link in self.links:
+            for end in (link.child, link.parent):
+                self._known_type(end, f"link {link.child} -> {link.parent}")
+        parents = {link.parent for link in self.links}
+        for feature in self.features:
+            reached = feature.of or feature.via
+            if reached and reached not in parents:
+                raise DeclarationError(f"{feature.name}: no link leads to '{reached}'")
+        for task in self.tasks:
+            self._known_type(task.entity, f"task '{task.name}'")
+            for name in [rule.feature for rule in task.eligible] + list(task.features or ()):
+                if name not in names:
+                    raise DeclarationError(f"task '{task.name}': no feature '{name}'")
+
+    def _known_type(self, key_type: str, place: str) -> None:
+        if key_type not in self.key_types:
+            raise DeclarationError(f"{place}: unknown key type '{key_type}' (declared: {', '.join(self.key_types)})")
+
+    def task(self, name: str) -> Task:
+        """The task of that name; raises `DeclarationError` naming the tasks there are."""
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        raise DeclarationError(f"no task '{name}' (this workspace has: {', '.join(t.name for t in self.tasks) or 'none'})")
+
+    def task_features(self, task: Task) -> tuple[Feature, ...]:
+        """The features a task's models read, in declared order."""
+        return tuple(f for f in self.features if task.features is None or f.name in task.features)

@@ -1,0 +1,198 @@
+"""The fact tables: what each source's rows look like, column by column.
+
+A *fact* is one row that some system knows: whose (``key_id``), what, ``at`` (when it happened), ``known_at``
+(when it could be known) and ``id``. A later row with the same ``id`` is a *revision*: from its ``known_at`` it
+replaces the earlier one, and ``void`` revisions withdraw it. Nothing here reads or writes; `ingest` checks rows
+against these declarations and `lake` stores them.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+TIME = pa.timestamp("us", tz="UTC")
+
+Kind = Literal["category", "number", "flag", "time", "case", "key"]
+
+_ARROW: dict[str, pa.DataType] = {
+    "category": pa.string(),
+    "number": pa.float64(),
+    "flag": pa.bool_(),
+    "time": TIME,
+    "case": pa.string(),
+    "key": pa.int64(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a source: its kind, the values it may take (``None``: any) and what it means."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    values: tuple[str, ...] | None = None
+    required: bool = False
+    unit: str = ""
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """The Arrow type a stored value has."""
+        return _ARROW[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One fact table. Every source also has `COMMON`."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+
+    def column(self, name: str) -> Column:
+        """The declared column; raises `KeyError` naming the columns there are."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        known = ", ".join(c.name for c in self.columns)
+        raise KeyError(f"source '{self.name}' has no column '{name}' (it has: {known})")
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the stored rows: `COMMON`, then the source's own columns."""
+        return pa.schema([*COMMON, *(pa.field(c.name, c.arrow) for c in self.columns)])
+
+
+COMMON = (
+    pa.field("id", pa.string(), nullable=False),
+    pa.field("key_id", pa.int64(), nullable=False),
+    pa.field("at", TIME, nullable=False),
+    pa.field("known_at", TIME, nullable=False),
+    pa.field("void", pa.bool_(), nullable=False),
+)
+
+PHASES = ("discover", "explore", "buy", "use", "ask", "engage")
+CHANNELS = ("retail", "web", "app", "call_center", "chat", "ivr", "sms", "email", "field", "social")
+SEVERITIES = ("warning", "minor", "major", "critical")
+STATUSES = ("active", "notice", "left")
+REASONS = ("voluntary", "involuntary", "moved", "deceased")
+
+
+def _category(name: str, meaning: str, *values: str, required: bool = False) -> Column:
+    return Column(name, "category", meaning, values or None, required)
+
+
+def _number(name: str, meaning: str, unit: str = "", required: bool = False) -> Column:
+    return Column(name, "number", meaning, unit=unit, required=required)
+
+
+def _flag(name: str, meaning: str, required: bool = False) -> Column:
+    return Column(name, "flag", meaning, required=required)
+
+
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (
+        Source(
+            "journey",
+            "one touch of a customer (or a visitor nobody can name) with the operator, on any channel",
+            (
+                _category("phase", "which of the six phases of the journey", *PHASES, required=True),
+                _category("channel", "where it took place", *CHANNELS, required=True),
+                _category("action", "what was done: view, search, order, call, complain, ..."),
+                _category("topic", "what it was about: billing, outage, upgrade, ..."),
+                _category("outcome", "how it ended: solved, open, handed_off, abandoned, ..."),
+                _number("sentiment", "how the customer sounded", "-1..1"),
+                _number("value", "worth of the touch (an order's value, a page's weight)"),
+            ),
+        ),
+        Source(
+            "faults",
+            "something broke, or was announced to break, for a line, a customer or a site",
+            (
+                Column("case", "case", "the case id that pairs opened with cleared", required=True),
+                _category("state", "what became known of the case", "opened", "cleared", required=True),
+                _category("severity", "how bad", *SEVERITIES),
+                _category("category", "what kind: no_service, slow, drops, ..."),
+                _number("minutes", "how long service was lost (known when cleared)", "minutes"),
+                _flag("truck_roll", "a technician was sent"),
+                _flag("planned", "announced work, not a failure"),
+            ),
+        ),
+        Source(
+            "sla",
+            "one measurement of a promise",
+            (
+                _category("metric", "what was promised: resolution_hours, availability, ...", required=True),
+                _number("target", "the promise, in the metric's unit"),
+                _number("actual", "what was measured, in the metric's unit"),
+                _flag("breached", "the promise was not kept", required=True),
+                _number("credit", "paid back to the customer", "currency"),
+            ),
+        ),
+        Source(
+            "usage",
+            "one metered or billed amount",
+            (
+                _category("metric", "bill, payment, late_days, gigabytes, minutes, ...", required=True),
+                _number("value", "the amount, in the metric's unit", required=True),
+            ),
+        ),
+        Source(
+            "profile",
+            "what became true of a line or customer; a missing value says nothing about that column",
+            (
+                _category("plan", "the tariff"),
+                _number("monthly_value", "recurring charge", "currency per month"),
+                Column("active_since", "time", "when the relationship began"),
+                Column("contract_end", "time", "until when the customer is bound"),
+                _category("segment", "consumer, household, enterprise, ..."),
+                _category("region", "where"),
+                _category("payment", "how they pay", "prepaid", "postpaid"),
+                _flag("consent_marketing", "may be contacted with offers"),
+                _flag("consent_profiling", "may be profiled"),
+                _category("status", "of the relationship", *STATUSES),
+                _category("reason", "why it ended or was given notice", *REASONS),
+            ),
+        ),
+        Source(
+            "contact",
+            "an action shown to someone, or what came of it",
+            (
+                Column("decision", "case", "the decision that showed it"),
+                _category("action", "which action", required=True),
+                _category("channel", "where", *CHANNELS),
+                _number("slot", "position in the list, 1 first"),
+                _number("propensity", "probability with which slot 1 was drawn", "probability"),
+                _category("response", "what came of it", "shown", "accepted", "declined", "already_fixed", "none"),
+                _category("origin", "who made the contact", "tieline", "control", "other"),
+            ),
+        ),
+        Source(
+            "calendar",
+            "what the operator knows of the world",
+            (
+                _category("kind", "price_rise, rival_campaign, season, ...", required=True),
+                _category("region", "where"),
+                _number("value", "how much"),
+            ),
+        ),
+        Source(
+            "evidence",
+            "two keys seen together: `key_id` belongs to (or stopped belonging to) `other_id`",
+            (
+                Column("other_id", "key", "the key it was seen with", required=True),
+                _category("state", "seen together, or known to be apart", "linked", "unlinked", required=True),
+            ),
+        ),
+    )
+}
+
+
+def source(name: str) -> Source:
+    """The source of that name; raises `KeyError` naming the sources there are."""
+    try:
+        return SOURCES[name]
+    except KeyError:
+        raise KeyError(f"unknown source '{name}' (known: {', '.join(SOURCES)})") from None
