@@ -292,6 +292,8 @@ class Catalog:
     links: tuple[Link, ...]
     features: tuple[Feature, ...]
     tasks: tuple[Task, ...]
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """Group of features -> words a call-centre agent can say, for reasons."""
 
     def __post_init__(self) -> None:
         names = [f.name for f in self.features]
