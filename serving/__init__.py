@@ -1,0 +1,1 @@
+"""How tieline answers: an HTTP service that turns keys into a decision."""

@@ -1,0 +1,111 @@
+"""Who may get which action. Stages in order: channel, identity, consent, eligibility; each says why it refuses.
+
+Everything works on n people at once; a single live request is n = 1.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from models.nba.catalogue import Action, Catalogue, Condition
+
+SAFE_KINDS = ("service_message", "nothing")
+
+
+@dataclass(frozen=True)
+class People:
+    """n people as the rules see them on one channel.
+
+    ``columns``: feature name -> (n,) float64 (NaN: missing) or object (None: missing) array. ``certain``: (n,) bool,
+    false where it is open which of several customers it is, so that only actions harmless to each may be taken.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    certain: np.ndarray
+    channel: str
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, certain: np.ndarray, channel: str) -> "People":
+        """The people of a feature frame: one row each, float32 or ``category`` columns."""
+        columns = {str(name): _array(frame[name]) for name in frame.columns}
+        return cls(columns, np.asarray(certain, dtype=bool), channel)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One test of one stage: (n,) bool, true where it lets through, and what it asks for, in words."""
+
+    stage: str
+    asks: str
+    passed: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one person cannot get one action: the first stage that refused, and what it asked for."""
+
+    action: str
+    stage: str
+    why: str
+
+
+def checks(action: Action, catalogue: Catalogue, people: People) -> Iterator[Check]:
+    """Every test of an action, in the order of the stages."""
+    size = len(people.certain)
+    if action.kind != "nothing":
+        offered = ", ".join(action.channels)
+        yield Check("channel", f"is made on {offered} only", np.full(size, people.channel in action.channels))
+    if action.kind not in SAFE_KINDS:
+        yield Check("identity", "needs to know for certain who it is", people.certain)
+    if action.consent is not None:
+        given = people.columns[catalogue.consents[action.consent]] == 1
+        yield Check("consent", f"needs the consent '{action.consent}'", given)
+    for condition in action.eligibility:
+        yield Check("eligibility", f"needs {condition.words}", meets(condition, people.columns[condition.feature]))
+
+
+def allowed(catalogue: Catalogue, people: People) -> np.ndarray:
+    """(n, m) bool: may this person get this one of `Catalogue.choices`?"""
+    may = np.ones((len(people.certain), len(catalogue.choices)), dtype=bool)
+    for index, action in enumerate(catalogue.choices):
+        for check in checks(action, catalogue, people):
+            may[:, index] &= check.passed
+    return may
+
+
+def refusals(catalogue: Catalogue, people: People, person: int) -> list[Refusal]:
+    """The actions one person cannot get, each with the first stage that refused it."""
+    found = []
+    for action in catalogue.choices:
+        for check in checks(action, catalogue, people):
+            if not check.passed[person]:
+                found.append(Refusal(action.id, check.stage, check.asks))
+                break
+    return found
+
+
+def meets(condition: Condition, values: np.ndarray) -> np.ndarray:
+    """(n,) bool: where values meet the condition. A missing value meets ``missing`` alone."""
+    missing = np.array(pd.isna(values))
+    if condition.operator == "missing":
+        return missing
+    return ~missing & _compared(condition, values, missing)
+
+
+def _compared(condition: Condition, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    wanted, operator = condition.value, condition.operator
+    if operator == "is":
+        return values == wanted
+    if operator == "is_not":
+        return values != wanted
+    if operator == "present":
+        return ~missing
+    return values >= wanted if operator == "at_least" else values < wanted
+
+
+def _array(column: pd.Series) -> np.ndarray:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.astype(object).where(column.notna(), None).to_numpy(dtype=object)
+    return column.to_numpy(dtype=np.float64)

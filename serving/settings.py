@@ -1,0 +1,60 @@
+"""What can be set from outside (``TIELINE_...``), read once and frozen."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _as_of(text: str) -> str:
+    if text not in ("lake", "now") and _instant(text) is None:
+        raise ValueError("write 'lake', 'now' or an instant with its zone such as 2026-01-31T12:00:00Z")
+    return text
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else None
+
+
+class Settings(BaseSettings):
+    """How this instance serves.
+
+    ``as_of``: which instant is now. ``lake``: the last instant the lake covers (right for a lake that does not grow
+    while it is served); ``now``: the clock; or an instant with its zone.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TIELINE_", frozen=True, extra="forbid")
+
+    home: Path = Path(".tieline")
+    workspace: Path | None = None
+    as_of: Annotated[str, AfterValidator(_as_of)] = "lake"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    body_limit: int = Field(default=65_536, ge=1_024, description="bytes")
+
+    def now(self, lake_end: int) -> int:
+        """The instant decisions are taken at, in UTC microseconds; ``lake_end``: the last instant the lake covers."""
+        if self.as_of == "lake":
+            return lake_end
+        instant = datetime.now(UTC) if self.as_of == "now" else _instant(self.as_of)
+        assert instant is not None
+        return micros(instant)
+
+
+def micros(instant: datetime) -> int:
+    """UTC microseconds since 1970, exactly."""
+    since = instant - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def instant(micros: int) -> datetime:
+    """The UTC instant of microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=micros)
