@@ -1,0 +1,208 @@
+"""A model on disk: a folder of text, JSON and hashes, in which nothing is ever unpickled.
+
+``model.json`` says everything but the trees, ``booster_<label>.txt`` holds a label's trees as LightGBM text and
+``hashes.json`` the SHA-256 of each of those files. The SHA-256 of ``hashes.json`` is the model's id, so one short text
+stands for every byte. Loading refuses a folder in which anything is missing, changed, unknown or not a plain file.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from models.calibrate import Calibration
+from models.encode import Encoder
+from models.hazard import Fitted, Hazard
+
+FORMAT = 1
+MANIFEST, HASHES = "model.json", "hashes.json"
+
+
+class BundleError(RuntimeError):
+    """A folder that is not a whole, unchanged model; the message names the file and what is wrong with it."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeatureSpec(_Strict):
+    """One feature a model reads. ``typical``: the median, or most common value, of the rows it was trained on."""
+
+    name: str
+    kind: Literal["number", "category"]
+    group: str
+    typical: float | str | None
+
+
+class Bands(_Strict):
+    """Probabilities at the last horizon from which a risk is called medium, and high."""
+
+    medium: float
+    high: float
+
+
+class LabelSpec(_Strict):
+    """One label: its trees, how they are recalibrated, and what fitting saw."""
+
+    booster: str
+    classes: int
+    calibration: Calibration
+    bands: Bands
+    fitted: Fitted
+
+
+class Manifest(_Strict):
+    """What `Model` is, apart from the trees. Durations and instants are in microseconds (UTC)."""
+
+    format: int = FORMAT
+    task: str
+    entity: str
+    features: tuple[FeatureSpec, ...]
+    vocabularies: dict[str, tuple[str, ...]]
+    edges: tuple[int, ...]
+    open_ended: bool
+    gap: int
+    label_delay: int
+    labels: dict[str, LabelSpec]
+    rows: int
+    cutoffs: tuple[int, int]
+    labels_known_by: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained task: for each label a curve of cumulative probabilities. ``id`` is the bundle's digest."""
+
+    manifest: Manifest
+    hazards: Mapping[str, Hazard] = field(repr=False)
+    id: str = ""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the columns `predict` needs."""
+        return tuple(f.name for f in self.manifest.features)
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Feature -> the group whose effect it is explained with."""
+        return {f.name: f.group for f in self.manifest.features}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the labels."""
+        return tuple(self.manifest.labels)
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """Upper edges of the periods, in microseconds after cutoff and gap."""
+        return self.manifest.edges
+
+    @property
+    def encoder(self) -> Encoder:
+        """How a frame becomes the numbers the trees read."""
+        return Encoder(self.features, self.manifest.vocabularies)
+
+    def predict(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Label -> (n, k) probability that it has come by each edge (and by the end, when open-ended).
+
+        The columns of ``X`` may stand in any order; `models.encode.FeatureError` names one that is missing or unknown.
+        """
+        encoded = self.encoder.transform(X)
+        return {label: hazard.curve(encoded) for label, hazard in self.hazards.items()}
+
+    def band(self, label: str, probability: float) -> Literal["low", "medium", "high"]:
+        """Where a probability at the last horizon stands among the rows the model was trained on."""
+        bands = self.manifest.labels[label].bands
+        if probability >= bands.high:
+            return "high"
+        return "medium" if probability >= bands.medium else "low"
+
+
+def save(model: Model, folder: Path) -> str:
+    """The id of the model after writing it to ``folder``, which must be new or empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise BundleError(f"{folder} is not empty; a model is written to a folder of its own")
+    for label, spec in model.manifest.labels.items():
+        (folder / spec.booster).write_bytes(model.hazards[label].booster.model_to_string().encode())
+    (folder / MANIFEST).write_text(model.manifest.model_dump_json(indent=1))
+    hashes = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    (folder / HASHES).write_text(json.dumps(hashes, indent=1))
+    return digest(folder)
+
+
+def digest(folder: Path) -> str:
+    """The id of the model in a folder: the SHA-256 of its ``hashes.json``."""
+    path = folder / HASHES
+    if not path.is_file() or path.is_symlink():
+        raise BundleError(f"{folder} holds no model: there is no {HASHES}")
+    return _sha256(path)
+
+
+def load(folder: Path, *, expected: str | None = None) -> Model:
+    """The model in a folder; `BundleError` unless every file is there, unchanged and expected.
+
+    With ``expected`` the model must have that id, so that a folder changed together with its hashes is refused too.
+    """
+    found = digest(folder)
+    if expected is not None and found != expected:
+        raise BundleError(f"{folder} holds model {found[:12]}, not {expected[:12]} as registered")
+    _verify(folder)
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except ValidationError as error:
+        raise BundleError(f"{folder / MANIFEST} does not describe a model: {error}") from None
+    if manifest.format != FORMAT:
+        raise BundleError(f"{folder / MANIFEST} has format {manifest.format}; this version reads format {FORMAT}")
+    return Model(manifest, {label: _hazard(folder, manifest, spec) for label, spec in manifest.labels.items()}, found)
+
+
+def _hazard(folder: Path, manifest: Manifest, spec: LabelSpec) -> Hazard:
+    path = folder / spec.booster
+    if path.parent != folder or spec.booster not in _listed(folder):
+        raise BundleError(f"{folder / MANIFEST} names '{spec.booster}', which is not a file of this model")
+    try:
+        booster = lgb.Booster(model_str=path.read_text())
+    except lgb.basic.LightGBMError as error:
+        raise BundleError(f"{path} holds no LightGBM model: {error}") from None
+    wanted = len(manifest.features) + 1
+    if booster.num_feature() != wanted:
+        raise BundleError(f"{path} reads {booster.num_feature()} columns; {MANIFEST} gives it {wanted}")
+    return Hazard(booster, spec.calibration, manifest.edges, manifest.open_ended, spec.classes, spec.fitted)
+
+
+def _verify(folder: Path) -> None:
+    listed = _listed(folder)
+    if MANIFEST not in listed:
+        raise BundleError(f"{folder / HASHES} does not list {MANIFEST}")
+    present = {path.name for path in folder.iterdir()} - {HASHES}
+    if extra := sorted(present - listed.keys()):
+        raise BundleError(f"{folder} holds '{extra[0]}', which {HASHES} does not list")
+    for name, wanted in listed.items():
+        path = folder / name
+        if path.parent != folder or path.is_symlink():
+            raise BundleError(f"{folder / HASHES} lists '{name}', which is not a plain file of this folder")
+        if not path.is_file():
+            raise BundleError(f"{folder} lacks '{name}', which {HASHES} lists")
+        if _sha256(path) != wanted:
+            raise BundleError(f"{path} was changed: its SHA-256 is not the one in {HASHES}")
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    try:
+        return TypeAdapter(dict[str, str]).validate_json((folder / HASHES).read_bytes())
+    except ValidationError:
+        raise BundleError(f"{folder / HASHES} is not a list of files and their SHA-256") from None
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,79 @@
+"""From a frame of features to the numbers a booster reads, with the vocabulary frozen when it was fitted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+MOST_VALUES = 200
+FEWEST_ROWS = 5
+OTHER = "other"
+
+
+class FeatureError(ValueError):
+    """A frame that does not hold the features a model reads; the message names the column."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Names of the features in order, and for each category its values, most frequent first.
+
+    A category becomes its rank; a value that was not frequent enough when fitted, or never seen, becomes the rank
+    after the last (`OTHER`); a missing value is NaN.
+    """
+
+    names: tuple[str, ...]
+    vocabularies: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def fit(cls, X: pd.DataFrame, *, most: int = MOST_VALUES, fewest: int = FEWEST_ROWS) -> "Encoder":
+        """The encoder of a frame's columns: ``category`` columns get a vocabulary of at most ``most`` values.
+
+        Values on less than ``fewest`` rows are left out. Ties are broken by name, so row order does not matter.
+        """
+        vocabularies = {}
+        for name in X.columns:
+            if isinstance(X[name].dtype, pd.CategoricalDtype):
+                vocabularies[str(name)] = _frequent(X[name], most, fewest)
+        return cls(tuple(str(name) for name in X.columns), vocabularies)
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """(n, f) float32, columns found by name in any order; `FeatureError` on a missing, unknown or text column."""
+        self.check(X)
+        out = np.empty((len(X), len(self.names)), dtype=np.float32)
+        for j, name in enumerate(self.names):
+            out[:, j] = self._column(X[name], name)
+        return out
+
+    def check(self, X: pd.DataFrame) -> None:
+        """Raises `FeatureError` unless the columns are exactly the features, in any order."""
+        have = [str(c) for c in X.columns]
+        missing = [n for n in self.names if n not in have]
+        unknown = [n for n in have if n not in self.names]
+        twice = sorted({n for n in have if have.count(n) > 1})
+        for names, trouble in ((missing, "missing"), (unknown, "not read by this model"), (twice, "there twice")):
+            if names:
+                raise FeatureError(f"feature {trouble}: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}")
+
+    def _column(self, column: pd.Series, name: str) -> np.ndarray:
+        values = self.vocabularies.get(name)
+        if values is not None:
+            return _ranks(column, values)
+        if not pd.api.types.is_numeric_dtype(column.dtype):
+            raise FeatureError(f"feature '{name}' must hold numbers, not {column.dtype}")
+        return column.to_numpy(dtype=np.float32, na_value=np.nan)
+
+
+def _frequent(column: pd.Series, most: int, fewest: int) -> tuple[str, ...]:
+    counts = column.value_counts()
+    kept = sorted(((-int(n), str(value)) for value, n in counts.items() if n >= fewest))
+    return tuple(value for _, value in kept[:most])
+
+
+def _ranks(column: pd.Series, values: tuple[str, ...]) -> np.ndarray:
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype("category")
+    rank = {value: i for i, value in enumerate(values)}
+    table = np.array([rank.get(str(c), len(values)) for c in column.cat.categories] + [np.nan], dtype=np.float32)
+    return table[column.cat.codes.to_numpy()]

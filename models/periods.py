@@ -1,0 +1,82 @@
+"""Person-periods: each row stacked once per follow-up period it can teach about.
+
+Period k is ``[edges[k-1], edges[k])`` after the prediction instant (period 0 starts at 0). An open-ended task has one
+more period that follows the last edge and ends when the ending comes.
+
+Who teaches about period k: those still at risk at its start and *followed past its end*, whatever happened to them.
+An ending that is already known inside a period that has not yet passed is left out, because the quiet rows beside it
+cannot be counted yet: keeping it would count events without their denominator. The open-ended period never passes, so
+there only the rows that ended can teach, and what they teach is which ending came, not when.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NO_ENDING, EVENT, COMPETING = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Periods:
+    """m person-periods of n rows, ordered by period and then by row.
+
+    ``row`` (m,) int64 index of the row; ``period`` (m,) int64; ``target`` (m,) int8 `NO_ENDING`, `EVENT` or
+    `COMPETING` within the period; ``age`` (m,) int64 microseconds for which the answer has been mature.
+    """
+
+    row: np.ndarray
+    period: np.ndarray
+    target: np.ndarray
+    age: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def stack(
+    ending: np.ndarray, after: np.ndarray, followed: np.ndarray, edges: np.ndarray, *, open_ended: bool = False
+) -> Periods:
+    """The person-periods that teach.
+
+    ``ending`` (n,) the first ending known of each row; ``after`` (n,) int64 microseconds to it, -1 where none is known;
+    ``followed`` (n,) int64 microseconds of mature follow-up; ``edges`` (k,) int64 rising upper edges.
+    """
+    ended = ending != NO_ENDING
+    starts = np.concatenate(([0], edges[:-1]))
+    parts = []
+    for k, (start, end) in enumerate(zip(starts, edges, strict=True)):
+        rows = np.flatnonzero((followed >= end) & (~ended | (after >= start)))
+        inside = ended[rows] & (after[rows] < end)
+        parts.append((rows, k, np.where(inside, ending[rows], NO_ENDING), followed[rows] - end))
+    if open_ended:
+        rows = np.flatnonzero(ended & (after >= edges[-1]))
+        parts.append((rows, len(edges), ending[rows], np.maximum(followed[rows] - after[rows], 0)))
+    return Periods(
+        row=np.concatenate([p[0] for p in parts]),
+        period=np.concatenate([np.full(len(p[0]), p[1], dtype=np.int64) for p in parts]),
+        target=np.concatenate([p[2] for p in parts]).astype(np.int8),
+        age=np.concatenate([p[3] for p in parts]).astype(np.int64),
+    )
+
+
+def repeat(X: np.ndarray, periods: int) -> np.ndarray:
+    """(n * periods, f + 1): the rows of ``X`` (n, f) once per period, period by period, the period as last column."""
+    tiled = np.tile(X, (periods, 1))
+    return np.column_stack([tiled, np.repeat(np.arange(periods, dtype=X.dtype), len(X))])
+
+
+def accumulate(event: np.ndarray, competing: np.ndarray, *, open_ended: bool = False) -> np.ndarray:
+    """(n, k) probability that the event has come by the end of each period, never falling, within [0, 1].
+
+    ``event`` and ``competing`` are (n, k) probabilities of each ending within the period, given none before. The
+    cumulative incidence is ``F_k = F_{k-1} + S_{k-1} h_event,k`` with ``S_k = S_{k-1} (1 - h_event,k - h_competing,k)``
+    (Kalbfleisch & Prentice, The Statistical Analysis of Failure Time Data, section 8.2). In an open-ended last period
+    one of the two endings comes for certain: what is left is split between them.
+    """
+    if open_ended:
+        share = event[:, -1] / np.maximum(event[:, -1] + competing[:, -1], np.finfo(float).tiny)
+        event = np.column_stack([event[:, :-1], share])
+        competing = np.column_stack([competing[:, :-1], 1.0 - share])
+    stays = np.clip(1.0 - event - competing, 0.0, 1.0)
+    surviving = np.column_stack([np.ones(len(event)), np.cumprod(stays, axis=1)[:, :-1]])
+    return np.minimum(np.cumsum(surviving * event, axis=1), 1.0)

@@ -1,0 +1,129 @@
+"""Which model answers: registered versions and the alias `champion`, kept in an MLflow store.
+
+Every change of the alias leaves an entry on the version it was given to: a tag ``audit.<when>`` with who, from and to.
+"""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+from models import bundle
+
+CHAMPION = "champion"
+_MODEL_ID, _AUDIT = "model_id", "audit."
+
+
+class RegistryError(RuntimeError):
+    """The store cannot give or take a model; the message says which, where and what to do."""
+
+
+class Champion(NamedTuple):
+    """The version that answers and the local folder of its bundle."""
+
+    version: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One change of an alias: ``before`` and ``after`` are version numbers, ``when`` is UTC, ISO 8601."""
+
+    alias: str
+    when: str
+    who: str
+    before: int | None
+    after: int
+    why: str
+
+
+class Registry:
+    """Registered models in the MLflow store at ``uri``."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        quiet()
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def register(self, name: str, run_id: str, bundle_uri: str, *, model_id: str, description: str, who: str) -> int:
+        """The version number given to the bundle a run has logged at ``bundle_uri``.
+
+        The first version of a name becomes its champion, if it has none; later ones wait to be promoted.
+        """
+        self._create(name)
+        version = self._client.create_model_version(
+            name, bundle_uri, run_id=run_id, tags={_MODEL_ID: model_id}, description=description
+        )
+        number = int(version.version)
+        if self._champion_version(name) is None:
+            self.promote(name, number, who=who, why="the first version")
+        return number
+
+    def promote(self, name: str, version: int, *, who: str, why: str) -> AuditEntry:
+        """Make ``version`` the champion; returns the entry left on it."""
+        before = self._champion_version(name)
+        when = datetime.now(UTC)
+        entry = AuditEntry(CHAMPION, when.isoformat(timespec="microseconds"), who, before, version, why)
+        try:
+            self._client.set_model_version_tag(
+                name, str(version), f"{_AUDIT}{when:%Y%m%dT%H%M%S.%fZ}", json.dumps(asdict(entry))
+            )
+        except MlflowException as error:
+            raise RegistryError(f"'{name}' has no version {version} in {self.uri}: {error.message}") from None
+        self._client.set_registered_model_alias(name, CHAMPION, str(version))
+        return entry
+
+    def champion(self, name: str) -> Champion:
+        """The version that answers for ``name`` and where its bundle lies, once its id is found as registered."""
+        version = self._champion_version(name)
+        if version is None:
+            raise RegistryError(f"no champion for '{name}' in {self.uri}: run `tieline train {name}` first")
+        registered = self._client.get_model_version(name, str(version))
+        uri = self._client.get_model_version_download_uri(name, str(version))
+        try:
+            path = Path(download_artifacts(artifact_uri=uri, tracking_uri=self.uri, registry_uri=self.uri))
+        except (MlflowException, OSError) as error:
+            raise RegistryError(f"the files of '{name}' version {version} are gone from {uri}: {error}") from None
+        if bundle.digest(path) != registered.tags.get(_MODEL_ID):
+            raise RegistryError(f"{path} is not what was registered as '{name}' version {version}: its id differs")
+        return Champion(version, path)
+
+    def audit(self, name: str) -> list[AuditEntry]:
+        """Every change of the alias of a model, oldest first."""
+        versions = self._client.search_model_versions(f"name = '{name}'")
+        found = [AuditEntry(**json.loads(v)) for m in versions for k, v in m.tags.items() if k.startswith(_AUDIT)]
+        return sorted(found, key=lambda entry: entry.when)
+
+    def _create(self, name: str) -> None:
+        try:
+            self._client.get_registered_model(name)
+        except MlflowException as error:
+            if not _absent(error):
+                raise
+            self._client.create_registered_model(name)
+
+    def _champion_version(self, name: str) -> int | None:
+        try:
+            aliases = self._client.get_registered_model(name).aliases
+        except MlflowException as error:
+            if not _absent(error):
+                raise RegistryError(f"cannot read the model store {self.uri}: {error.message}") from None
+            return None
+        return int(aliases[CHAMPION]) if CHAMPION in aliases else None
+
+
+def quiet() -> None:
+    """Keep the messages of database migrations off the terminal; warnings still show."""
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _absent(error: MlflowException) -> bool:
+    return bool(error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST))

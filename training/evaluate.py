@@ -1,0 +1,124 @@
+"""How good a model is on later cutoffs: per label and horizon, on the pairs whose outcome there is known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from features.dataset import EVENT, NO_ENDING, Dataset, Outcome
+from features.declare import DAY
+from models.bundle import Model
+from training import metrics
+from training.fit import Settings, fit
+
+MACRO = ("auc", "average_precision", "brier", "calibration_error", "observed_expected", "base_rate")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One label at one horizon: ``y`` and ``p`` of the pairs whose outcome there is known; ``unknown``: the others."""
+
+    label: str
+    horizon: str
+    y: np.ndarray
+    p: np.ndarray
+    unknown: int
+
+
+def horizons(data: Dataset) -> tuple[str, ...]:
+    """The names of the ends of the periods: ``"30d"``, ..., and ``"end"`` for an open-ended task."""
+    return (*(f"{edge / DAY:g}d" for edge in data.edges()), *(("end",) if data.task.open_ended else ()))
+
+
+def score(model: Model, data: Dataset) -> list[Scored]:
+    """Every label at every horizon, in order. A pair counts at an edge iff it was followed past it, and at the end of
+    an open-ended task iff its ending is known.
+    """
+    curves = model.predict(data.X)
+    return [
+        _scored(data, outcome, k, horizon, curves[outcome.name][:, k])
+        for outcome in data.outcomes
+        for k, horizon in enumerate(horizons(data))
+    ]
+
+
+def table(scored: Sequence[Scored]) -> pd.DataFrame:
+    """One row per label and horizon: the metrics of `training.metrics.score` and ``unknown``."""
+    return pd.DataFrame(
+        [{"label": s.label, "horizon": s.horizon, **metrics.score(s.y, s.p), "unknown": s.unknown} for s in scored]
+    )
+
+
+def headline(detail: pd.DataFrame) -> dict[str, object]:
+    """The figures a model is known by: at the last horizon with known outcomes; means over the labels if several.
+
+    ``notes`` says what could not be computed or was left out. What is unknown is ``None``.
+    """
+    known = detail[detail.rows > 0]
+    if known.empty:
+        note = "no test pair has an outcome that is known yet: test on earlier cutoffs"
+        return {**dict.fromkeys(MACRO), "calibration_slope": None, "rows": 0, "events": 0, "notes": [note]}
+    order = list(dict.fromkeys(detail.horizon))
+    horizon = max(known.horizon, key=order.index)
+    chosen = known[known.horizon == horizon]
+    notes = _notes(chosen, horizon, order[-1])
+    means = {name: plain(chosen[name].mean()) for name in (*MACRO, "calibration_slope")}
+    size = {"rows": int(chosen.rows.max()), "events": int(chosen.events.sum())}
+    return {**means, **size, "horizon": horizon, "labels": len(chosen), "notes": notes}
+
+
+def ablation(train: Dataset, test: Dataset, subsets: Mapping[str, Sequence[str]], settings: Settings) -> pd.DataFrame:
+    """One row of headline figures per named subset of features, each fitted and tested on those features alone."""
+    rows = []
+    for name, columns in subsets.items():
+        settings.progress(f"fitting on '{name}': {len(columns)} features")
+        model = fit(only(train, columns), settings)
+        figures = headline(table(score(model, only(test, columns))))
+        rows.append({"subset": name, "features": len(columns), **{k: v for k, v in figures.items() if k != "notes"}})
+    return pd.DataFrame(rows)
+
+
+def only(data: Dataset, names: Sequence[str]) -> Dataset:
+    """The dataset with the named features alone, in their declared order; `ValueError` on a name it does not have."""
+    unknown = sorted(set(names) - {f.name for f in data.features})
+    if unknown:
+        raise ValueError(f"task '{data.task.name}' has no feature '{unknown[0]}'")
+    kept = tuple(f for f in data.features if f.name in set(names))
+    return replace(data, features=kept, X=data.X[[f.name for f in kept]])
+
+
+def history_subsets(data: Dataset) -> dict[str, list[str]]:
+    """Two subsets, ``own fields`` and ``with history``: without and with what is read through or of somebody else,
+    or stands in the group ``history``.
+    """
+    own = [f.name for f in data.features if not (f.of or f.via or f.group == "history")]
+    return {"own fields": own, "with history": [f.name for f in data.features]}
+
+
+def plain(value: float) -> float | None:
+    """The number, or ``None`` for NaN, which JSON cannot say."""
+    return None if np.isnan(value) else float(value)
+
+
+def _scored(data: Dataset, outcome: Outcome, k: int, horizon: str, p: np.ndarray) -> Scored:
+    edges = data.edges()
+    if k < len(edges):
+        known = data.followed() >= edges[k]
+        y = (outcome.ending == EVENT) & (outcome.after < edges[k])
+    else:
+        known = outcome.ending != NO_ENDING
+        y = outcome.ending == EVENT
+    return Scored(outcome.name, horizon, y[known].astype(int), p[known], int(np.sum(~known)))
+
+
+def _notes(chosen: pd.DataFrame, horizon: str, last: str) -> list[str]:
+    notes = []
+    if horizon != last:
+        notes.append(f"no test outcome is known at {last} yet: the figures are for {horizon}")
+    for label, rows in chosen.loc[chosen.auc.isna(), ["label", "rows"]].to_records(index=False):
+        notes.append(f"'{label}' has one class among {rows} test pairs: no AUC")
+    unknown = int(chosen.unknown.sum())
+    if unknown:
+        notes.append(f"{unknown} test outcomes are not known yet and were left out")
+    return notes

@@ -1,0 +1,109 @@
+"""How good probabilities are: ranking, calibration and both at once, each a plain function of (y, p).
+
+``y`` (n,) 0 or 1, ``p`` (n,) probabilities. What cannot be computed, such as the AUC of one class, is NaN.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+BINS = 10
+_WILSON_Z = 1.959963984540054
+_SMALLEST = 1e-9
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bin of predictions: mean prediction, share of events and its 95 % Wilson interval, and how many rows."""
+
+    expected: float
+    observed: float
+    low: float
+    high: float
+    rows: int
+
+
+def auc(y: np.ndarray, p: np.ndarray) -> float:
+    """Area under the ROC curve; NaN with one class."""
+    return float(roc_auc_score(y, p)) if _two_classes(y) else float("nan")
+
+
+def average_precision(y: np.ndarray, p: np.ndarray) -> float:
+    """Area under the precision-recall steps; NaN without events."""
+    return float(average_precision_score(y, p)) if y.any() else float("nan")
+
+
+def brier(y: np.ndarray, p: np.ndarray) -> float:
+    """Mean squared difference of probability and outcome."""
+    return float(np.mean((p - y) ** 2)) if len(y) else float("nan")
+
+
+def observed_expected(y: np.ndarray, p: np.ndarray) -> float:
+    """Events that came over the sum of probabilities: 1 is right, below 1 is too pessimistic."""
+    return float(y.sum() / p.sum()) if p.sum() > 0 else float("nan")
+
+
+def calibration_slope(y: np.ndarray, p: np.ndarray) -> float:
+    """Slope of a logistic regression of ``y`` on the log-odds of ``p``: below 1, the probabilities are too extreme.
+
+    Cox (1958), "Two further applications of a model for binary regression". NaN with one class or equal predictions.
+    """
+    x = logit(np.clip(p, _SMALLEST, 1 - _SMALLEST))
+    if not _two_classes(y) or np.ptp(x) == 0:
+        return float("nan")
+
+    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        z = theta[0] + theta[1] * x
+        residual = expit(z) - y
+        return float(np.sum(np.logaddexp(0, z) - y * z)), np.array([residual.sum(), residual @ x])
+
+    return float(minimize(loss, np.array([0.0, 1.0]), jac=True, method="BFGS").x[1])
+
+
+def bins(y: np.ndarray, p: np.ndarray, count: int = BINS) -> list[Bin]:
+    """Bins of equally many rows by rising prediction; equal predictions stay together, so there may be fewer bins."""
+    if not len(y):
+        return []
+    cuts = np.quantile(p, np.arange(1, count) / count, method="inverted_cdf")
+    which = np.searchsorted(cuts, p, side="left")
+    return [_bin(y[which == b], p[which == b]) for b in np.unique(which)]
+
+
+def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
+    """Expected calibration error over `BINS` equal-count bins: mean |observed - expected|, weighted by rows."""
+    found = bins(y, p)
+    return sum(b.rows * abs(b.observed - b.expected) for b in found) / len(y) if found else float("nan")
+
+
+def score(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
+    """Every metric of one set of predictions."""
+    return {
+        "auc": auc(y, p),
+        "average_precision": average_precision(y, p),
+        "brier": brier(y, p),
+        "calibration_error": calibration_error(y, p),
+        "observed_expected": observed_expected(y, p),
+        "calibration_slope": calibration_slope(y, p),
+        "base_rate": float(np.mean(y)) if len(y) else float("nan"),
+        "rows": len(y),
+        "events": int(y.sum()),
+    }
+
+
+def wilson(events: float, rows: int) -> tuple[float, float]:
+    """The 95 % score interval of a share (Wilson 1927)."""
+    share, z2 = events / rows, _WILSON_Z**2
+    middle = (share + z2 / (2 * rows)) / (1 + z2 / rows)
+    half = _WILSON_Z * np.sqrt(share * (1 - share) / rows + z2 / (4 * rows**2)) / (1 + z2 / rows)
+    return max(float(middle - half), 0.0), min(float(middle + half), 1.0)
+
+
+def _bin(y: np.ndarray, p: np.ndarray) -> Bin:
+    return Bin(float(p.mean()), float(y.mean()), *wilson(float(y.sum()), len(y)), len(y))
+
+
+def _two_classes(y: np.ndarray) -> bool:
+    return bool(y.any() and not y.all())
