@@ -30,7 +30,7 @@ class Declared(BaseModel):
 class Condition(Declared):
     """One test of one feature. ``missing`` and ``present`` take no value, the others need one.
 
-    A missing value meets ``missing`` alone: what is not known about someone lets nobody through.
+    A missing value meets ``missing`` and ``is_not`` alone, as it does in the rules of tasks.
     """
 
     feature: str

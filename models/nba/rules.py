@@ -87,22 +87,21 @@ def refusals(catalogue: Catalogue, people: People, person: int) -> list[Refusal]
 
 
 def meets(condition: Condition, values: np.ndarray) -> np.ndarray:
-    """(n,) bool: where values meet the condition. A missing value meets ``missing`` alone."""
-    missing = np.array(pd.isna(values))
-    if condition.operator == "missing":
-        return missing
-    return ~missing & _compared(condition, values, missing)
-
-
-def _compared(condition: Condition, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    wanted, operator = condition.value, condition.operator
-    if operator == "is":
-        return values == wanted
-    if operator == "is_not":
-        return values != wanted
-    if operator == "present":
-        return ~missing
-    return values >= wanted if operator == "at_least" else values < wanted
+    """(n,) bool: where values meet the condition. A missing value meets ``missing`` and ``is_not`` alone."""
+    missing, wanted = np.array(pd.isna(values)), condition.value
+    match condition.operator:
+        case "missing":
+            return missing
+        case "present":
+            return ~missing
+        case "is":
+            return ~missing & (values == wanted)
+        case "is_not":
+            return missing | (values != wanted)
+        case "at_least":
+            return values >= wanted
+        case "below":
+            return values < wanted
 
 
 def _array(column: pd.Series) -> np.ndarray:
