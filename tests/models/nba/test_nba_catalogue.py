@@ -61,7 +61,7 @@ def test_doing_nothing_always_competes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [
-        ("feature: status", "feature: statsu", 19, "'faster_plan', eligibility.0.feature: there is no feature 'statsu' (did you mean status?)"),
+        ("feature: status", "feature: statsu", 19, "0.feature: there is no feature 'statsu' (did you mean status?)"),
         ("value: active", "value: 3", 19, "eligibility.0.value: status is a category: write text (in quotes), not 3"),
         ("operator: is,", "operator: at_least,", 19, "eligibility.0.value: 'at_least' compares numbers"),
         ("operator: is,", "operator: equals,", 19, "eligibility.0.operator: Input should be 'is'"),
