@@ -1,11 +1,16 @@
 """Pairs (entity, cutoff), their features and what came after: what training is fed with."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from features.declare import Feature, Task, duration
+from features.columns import FOREVER
+from features.declare import Calendar, DeclarationError, Event, Feature, Label, Task, duration
+from features.frame import observed_to
+from features.history import History
+from features.plan import compile_event
 
 NO_ENDING, EVENT, COMPETING = 0, 1, 2
 
@@ -39,11 +44,123 @@ class Dataset:
     outcomes: tuple[Outcome, ...]
     seen: int
     fingerprint: str
+    observed: np.ndarray | None = None
+    """(n,) int64: until when the labels' sources are covered without a gap after the cutoff (``None``: for ever)."""
 
     def followed(self) -> np.ndarray:
-        """(n,) int64 microseconds of mature follow-up: from ``cutoff + gap`` to ``seen`` less the label delay."""
-        return self.seen - self.cutoff - duration(self.task.gap) - duration(self.task.label_delay)
+        """(n,) int64 microseconds of mature follow-up: from ``cutoff + gap`` to ``seen`` less the label delay.
+
+        A gap in the feed the labels come from ends it: silence there is not "nothing happened".
+        """
+        mature = np.full(len(self.cutoff), self.seen - duration(self.task.label_delay), np.int64)
+        if self.observed is not None:
+            mature = np.minimum(mature, self.observed)
+        return mature - self.cutoff - duration(self.task.gap)
+
+    def select(self, columns: Sequence[str]) -> "Dataset":
+        """The same pairs and outcomes with only the named features, in their declared order."""
+        features = tuple(f for f in self.features if f.name in columns)
+        return replace(self, features=features, X=self.X[[f.name for f in features]])
 
     def edges(self) -> np.ndarray:
         """(k,) int64 upper edges of the task's follow-up periods, in microseconds after ``cutoff + gap``."""
         return np.array([duration(p) for p in self.task.periods], dtype=np.int64)
+
+
+def build(
+    history: History,
+    task: Task,
+    start: int,
+    end: int,
+    seen: int,
+    features: Sequence[Feature] | None = None,
+) -> Dataset:
+    """The task's pairs with cutoffs in ``[start, end)``, their features, and outcomes known before ``seen``.
+
+    All instants UTC microseconds. Raises `DeclarationError` when there is no pair at all, saying where it looked.
+    """
+    chosen = tuple(features or history.catalog.task_features(task))
+    entity, cutoff = pairs(history, task, start, end)
+    if not len(entity):
+        raise DeclarationError(
+            f"task '{task.name}': no eligible {task.entity} at any cutoff in [{instant(start)}, {instant(end)}); "
+            f"the lake holds {instant(history.start)} to {instant(history.end)}"
+        )
+    return Dataset(
+        task=task,
+        features=chosen,
+        entity=entity,
+        cutoff=cutoff,
+        X=history.frame(task.entity, entity, cutoff, chosen),
+        outcomes=tuple(_outcome(history, task, label, entity, cutoff, seen) for label in task.labels),
+        seen=seen,
+        fingerprint=history.fingerprint,
+        observed=_observed(history, task, cutoff),
+    )
+
+
+def instant(micros: int) -> str:
+    """ISO 8601 text of UTC microseconds, to the second."""
+    return pd.Timestamp(micros, unit="us", tz="UTC").isoformat(timespec="seconds")
+
+
+def pairs(history: History, task: Task, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """(entity, cutoff), each (n,) int64, of every eligible entity at every cutoff in ``[start, end)``."""
+    if isinstance(task.cutoffs, Calendar):
+        instants = calendar_cutoffs(task.cutoffs.every, start, end)
+        entities = history.entities_of[task.entity]
+        entity, cutoff = np.tile(entities, len(instants)), np.repeat(instants, len(entities))
+    else:
+        entity, cutoff = _triggered(history, task.entity, task.cutoffs.event, start, end)
+    kept = history.eligible(task, entity, cutoff)
+    return entity[kept], cutoff[kept]
+
+
+def calendar_cutoffs(every: str, start: int, end: int) -> np.ndarray:
+    """(k,) int64 instants in ``[start, end)``: firsts of months, or whole multiples of a duration since 1970."""
+    if every != "month":
+        step = duration(every)
+        return np.arange(-(-start // step) * step, end, step, dtype=np.int64)
+    months = pd.date_range(
+        pd.Timestamp(start, unit="us").ceil("D"), pd.Timestamp(end - 1, unit="us"), freq="MS", normalize=True
+    )
+    return months.to_numpy().astype("datetime64[us]").astype(np.int64)
+
+
+def _triggered(history: History, entity_type: str, event: Event, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """One pair per fact (its first known revision) and entity that reached it, a microsecond after it was known."""
+    columns = history.columns[event.source]
+    rows = np.flatnonzero(columns.matching(event.conditions))
+    rows = rows[np.lexsort((columns.known[rows], columns.rank[rows]))]
+    rows = rows[np.append(True, np.diff(columns.rank[rows]) != 0)] if len(rows) else rows
+    cutoff = columns.known[rows] + 1
+    rows, cutoff = (a[(start <= cutoff) & (cutoff < end)] for a in (rows, cutoff))
+    key = np.repeat(columns.keys, np.diff(columns.starts))[rows]
+    row, entity = history.owners(entity_type, key, columns.at[rows], cutoff)
+    found = np.unique(np.stack([cutoff[row], entity], axis=1), axis=0)
+    return found[:, 1], found[:, 0]
+
+
+def _outcome(history: History, task: Task, label: Label, entity: np.ndarray, cutoff: np.ndarray, seen: int) -> Outcome:
+    """The first ending of a label: the same fold, on the interval after the cutoff, as known before ``seen``."""
+    gap = duration(task.gap)
+    visible = np.full(len(cutoff), seen, np.int64)
+
+    def first(event: Event | None) -> np.ndarray:
+        if event is None:
+            return np.full(len(cutoff), FOREVER, np.int64)
+        out = history.fold_own(task.entity, compile_event(event, gap), entity, cutoff, visible)[:, 0]
+        return np.where(np.isnan(out), FOREVER, np.nan_to_num(out) - gap).astype(np.int64)
+
+    event, competing = first(label.event), first(label.competing)
+    soonest = np.minimum(event, competing)
+    ending = np.where(event <= competing, EVENT, COMPETING).astype(np.int8)
+    none = soonest == FOREVER
+    return Outcome(label.name, np.where(none, NO_ENDING, ending).astype(np.int8), np.where(none, -1, soonest))
+
+
+def _observed(history: History, task: Task, cutoff: np.ndarray) -> np.ndarray:
+    events = [e for label in task.labels for e in (label.event, label.competing) if e is not None]
+    start = cutoff + duration(task.gap)
+    ends = [observed_to(history.coverage.get(name, ()), start) for name in {e.source for e in events}]
+    return np.min(ends, axis=0)

@@ -7,6 +7,7 @@ Names are derived from the declaration, never typed: ``Feature("faults", "sum", 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from features.facts import SOURCES, Column, source
@@ -23,8 +24,8 @@ _AGGREGATE_KINDS: dict[str, tuple[str, ...]] = {
     "last": ("number", "flag", "category", "time"),
     "since_last": (),
     "distinct": ("category", "flag"),
-    "open": ("case",),
-    "open_age": ("case",),
+    "open": (),
+    "open_age": (),
 }
 _MAX_DISTINCT = 64
 _EVER = ("last", "since_last")
@@ -66,12 +67,12 @@ class Condition:
 
 
 def at_least(low: float, below: float | None = None) -> Condition:
-    """A numeric condition to be used in ``where``: ``{"minutes": at_least(30)}`` keeps ``[30, below)``."""
+    """A condition for ``where``: ``{"minutes": at_least(30)}`` keeps numbers in ``[low, below)``."""
     return Condition("", low=low, high=below)
 
 
 def below(high: float) -> Condition:
-    """A numeric condition to be used in ``where``: ``{"value": below(3)}``."""
+    """A condition for ``where``: ``{"value": below(3)}`` keeps smaller numbers."""
     return Condition("", high=high)
 
 
@@ -95,7 +96,9 @@ def where(source_name: str, conditions: Mapping[str, object]) -> tuple[Condition
         allowed = ("true", "false") if column.kind == "flag" else column.values
         unknown = [t for t in texts if allowed is not None and t not in allowed]
         if unknown:
-            raise DeclarationError(f"{source_name}.{name} is never {unknown[0]!r} (it is one of: {', '.join(allowed or ())})")
+            raise DeclarationError(
+                f"{source_name}.{name} is never {unknown[0]!r} (it is one of: {', '.join(allowed or ())})"
+            )
         checked.append(Condition(name, values=texts))
     return tuple(sorted(checked, key=lambda c: c.column))
 
@@ -107,6 +110,11 @@ def _column(source_name: str, name: str) -> Column:
         return source(source_name).column(name)
     except KeyError as error:
         raise DeclarationError(error.args[0]) from None
+
+
+def _pairs_cases(source_name: str) -> bool:
+    columns = source(source_name).columns
+    return any(c.kind == "case" for c in columns) and any(c.values == ("opened", "cleared") for c in columns)
 
 
 @dataclass(frozen=True)
@@ -151,12 +159,18 @@ class Feature:
         if self.of and self.via:
             raise DeclarationError(f"{self.name}: choose of='{self.of}' or via='{self.via}', not both")
         if self.window is None and self.aggregate not in _EVER:
-            raise DeclarationError(f"{self.name}: {self.aggregate} needs a window such as '30d'; only last and since_last may look back for ever")
+            raise DeclarationError(
+                f"{self.name}: {self.aggregate} needs a window such as '30d' (last and since_last do not)"
+            )
         if self.window is not None and duration(self.window) <= 0:
             raise DeclarationError(f"{self.name}: the window must be longer than nothing")
         self._check_column(kinds)
 
     def _check_column(self, kinds: tuple[str, ...]) -> None:
+        if self.aggregate in ("open", "open_age") and not _pairs_cases(self.source):
+            raise DeclarationError(
+                f"{self.name}: {self.aggregate} needs a source whose cases open and clear; {self.source} has none"
+            )
         if self.column is None:
             if kinds:
                 raise DeclarationError(f"{self.name}: {self.aggregate} needs a column ({' or '.join(kinds)})")
@@ -164,12 +178,14 @@ class Feature:
         column = _column(self.source, self.column)
         if column.kind not in kinds:
             wanted = " or ".join(kinds) or "no column"
-            raise DeclarationError(f"{self.name}: {self.aggregate} works on {wanted}, and {self.source}.{self.column} is a {column.kind}")
-        if self.aggregate == "distinct" and column.kind == "category":
-            if column.values is None or len(column.values) > _MAX_DISTINCT:
-                raise DeclarationError(
-                    f"{self.name}: distinct needs a column with at most {_MAX_DISTINCT} declared values; {self.source}.{self.column} is open"
-                )
+            raise DeclarationError(
+                f"{self.name}: {self.aggregate} works on {wanted}, and {self.source}.{self.column} is a {column.kind}"
+            )
+        countable = column.kind == "flag" or (column.values is not None and len(column.values) <= _MAX_DISTINCT)
+        if self.aggregate == "distinct" and not countable:
+            raise DeclarationError(
+                f"{self.name}: distinct needs at most {_MAX_DISTINCT} declared values of {self.column}"
+            )
 
     @property
     def name(self) -> str:
@@ -177,6 +193,11 @@ class Feature:
         parts = [self.source, *(c.label for c in self.conditions), self.column or "", self.aggregate, self.window or ""]
         parts += [f"of_{self.of}" if self.of else "", f"via_{self.via}" if self.via else ""]
         return "_".join(p for p in parts if p)
+
+    @property
+    def window_micros(self) -> int:
+        """The window's length; raises `DeclarationError` for one that looks back for ever."""
+        return duration(self.window or "ever")
 
     @property
     def kind(self) -> str:
@@ -276,7 +297,7 @@ class Task:
 
     def __post_init__(self) -> None:
         edges = [duration(p) for p in self.periods]
-        if not edges or any(a >= b for a, b in zip(edges, edges[1:], strict=False)) or edges[0] <= 0:
+        if not edges or any(a >= b for a, b in pairwise(edges)) or edges[0] <= 0:
             raise DeclarationError(f"task '{self.name}': periods must be rising durations, not {self.periods}")
         if not self.labels:
             raise DeclarationError(f"task '{self.name}': no label")
@@ -323,7 +344,9 @@ class Catalog:
         for task in self.tasks:
             if task.name == name:
                 return task
-        raise DeclarationError(f"no task '{name}' (this workspace has: {', '.join(t.name for t in self.tasks) or 'none'})")
+        raise DeclarationError(
+            f"no task '{name}' (this workspace has: {', '.join(t.name for t in self.tasks) or 'none'})"
+        )
 
     def task_features(self, task: Task) -> tuple[Feature, ...]:
         """The features a task's models read, in declared order."""

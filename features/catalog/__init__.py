@@ -1,0 +1,36 @@
+"""The built-in telecom catalogue: definitions only, no data access."""
+
+from features.catalog import contact, faults, journey, profile, sla, usage
+from features.catalog.keys import KEY_TYPES, LINKS
+from features.catalog.tasks import TASKS
+from features.declare import Catalog
+
+GROUPS = {
+    "relationship": "the contract and how long they have been with us",
+    "plan": "the plan and what it costs",
+    "line_faults": "faults on their own line",
+    "site_faults": "outages where they live",
+    "promises": "promises on repair and availability we did not keep",
+    "contacts": "how often they had to ask for help",
+    "open_loops": "questions that are still open",
+    "leaving_signs": "looking into leaving",
+    "interest": "what they have been looking at",
+    "bills": "what they were billed and how they pay",
+    "use": "how much they use the service",
+    "campaigns": "what we have already offered them",
+}
+
+CATALOG = Catalog(
+    key_types=KEY_TYPES,
+    links=LINKS,
+    features=(
+        *profile.FEATURES,
+        *faults.FEATURES,
+        *sla.FEATURES,
+        *journey.FEATURES,
+        *usage.FEATURES,
+        *contact.FEATURES,
+    ),
+    tasks=TASKS,
+    groups=GROUPS,
+)

@@ -1,0 +1,35 @@
+"""What the telecom models predict, for whom and when."""
+
+from features.catalog.needs import NEEDS
+from features.declare import Calendar, Event, Label, Rule, Task
+
+_ENDING = ("notice", "left")
+_ACTIVE = (Rule("profile_status_last", "is", "active"),)
+
+CHURN = Task(
+    name="churn",
+    entity="customer",
+    cutoffs=Calendar("month"),
+    eligible=_ACTIVE,
+    labels=(
+        Label(
+            "leaves",
+            Event.of("profile", status=_ENDING, reason="voluntary"),
+            competing=Event.of("profile", status=_ENDING, reason=("involuntary", "moved", "deceased")),
+        ),
+    ),
+    periods=("30d", "60d", "90d"),
+    label_delay="3d",
+)
+
+NEEDS_TASK = Task(
+    name="needs",
+    entity="customer",
+    cutoffs=Calendar("month"),
+    eligible=_ACTIVE,
+    labels=tuple(Label(need, Event.of("journey", action=("request", "order"), topic=need)) for need in NEEDS),
+    periods=("60d",),
+    label_delay="3d",
+)
+
+TASKS = (CHURN, NEEDS_TASK)

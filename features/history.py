@@ -1,0 +1,184 @@
+"""Everything known, in memory: the arrays of every source beside the reach of every entity.
+
+One object answers batch and live questions alike: `History.frame` for any (entity, cutoff) pairs, `History.find` for
+the entity behind a key. It is loaded from a lake's snapshot and never changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import columns as arrays
+from features.columns import Columns
+from features.declare import Catalog, Event, Feature, Link, Task
+from features.frame import Runs, covered, fold, of_runs, own_runs, via_runs
+from features.identity.reach import Reach, links_from_evidence, own_reach, parents
+from features.lake import Lake, Snapshot
+from features.plan import Plan, Step, compile_features
+from features.rules import holds
+
+Coverage = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """Facts, reach and coverage of one lake, through one catalogue. Times are int64 UTC microseconds."""
+
+    catalog: Catalog
+    columns: dict[str, Columns]
+    links: dict[Link, pd.DataFrame]
+    coverage: dict[str, Coverage]
+    entities_of: dict[str, np.ndarray]
+    fingerprint: str
+    _reach: dict[str, Reach] = field(default_factory=dict)
+    _parents: dict[tuple[str, str], Reach] = field(default_factory=dict)
+    _by_key: dict[str, Reach] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, lake: Lake, catalog: Catalog, snapshot: Snapshot | None = None) -> "History":
+        """Read what the catalogue needs. A source the lake does not hold is empty and uncovered: missing, not zero."""
+        snapshot = snapshot or lake.snapshot()
+        tables = {name: lake.read(name, snapshot) for name in _sources(catalog) if snapshot.files.get(name)}
+        evidence = lake.read("evidence", snapshot)
+        keys = lake.keys(snapshot)
+        return cls.of(tables, evidence, keys, dict(snapshot.coverage), catalog, snapshot.fingerprint)
+
+    @classmethod
+    def of(
+        cls,
+        tables: dict[str, pa.Table],
+        evidence: pa.Table,
+        keys: pa.Table,
+        coverage: dict[str, Coverage],
+        catalog: Catalog,
+        fingerprint: str = "",
+    ) -> "History":
+        """From tables in memory: facts with ``until`` per source, evidence with ``until``, keys (key_id, key_type)."""
+        ids, types = keys["key_id"].to_numpy(), keys["key_type"].to_pylist()
+        columns = {name: arrays.from_table(name, table) for name, table in tables.items()}
+        for name in _sources(catalog):
+            columns.setdefault(name, arrays.empty(name))
+        type_column = pc.cast(keys["key_type"], pa.string())
+        entities_of = {
+            t: np.sort(ids[np.asarray(pc.equal(type_column, t).to_numpy(), bool)]).astype(np.int64)
+            for t in catalog.key_types
+        }
+        links = links_from_evidence(evidence, dict(zip(ids.tolist(), types, strict=True)), catalog.links)
+        return cls(catalog, columns, links, coverage, entities_of, fingerprint)
+
+    @property
+    def end(self) -> int:
+        """The last instant any source is covered to: the cut up to which this history can speak."""
+        ends = [high for intervals in self.coverage.values() for _, high in intervals]
+        return max(ends) if ends else 0
+
+    @property
+    def start(self) -> int:
+        """The first instant any source is covered from."""
+        starts = [low for intervals in self.coverage.values() for low, _ in intervals]
+        return min(starts) if starts else 0
+
+    def reach(self, entity_type: str) -> Reach:
+        """Through which keys entities of a type are read."""
+        if entity_type not in self._reach:
+            self._reach[entity_type] = own_reach(entity_type, self.entities_of[entity_type], self.links)
+        return self._reach[entity_type]
+
+    def parents(self, entity_type: str, parent_type: str) -> Reach:
+        """Which parents of a type (site, account, caller, ...) each entity had when."""
+        if (entity_type, parent_type) not in self._parents:
+            self._parents[entity_type, parent_type] = parents(entity_type, parent_type, self.links)
+        return self._parents[entity_type, parent_type]
+
+    def owners(
+        self, entity_type: str, keys: np.ndarray, at: np.ndarray, seen: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(row, entity): who reached ``keys[row]`` at the instant ``at[row]``, as known to ``seen[row]``."""
+        if entity_type not in self._by_key:
+            self._by_key[entity_type] = self.reach(entity_type).inverted()
+        by_key = self._by_key[entity_type]
+        row, found = by_key.rows(keys)
+        kept = (by_key.at_from[found] <= at[row]) & (at[row] < by_key.at_to[found])
+        kept &= (by_key.known_from[found] < seen[row]) & (seen[row] <= by_key.known_to[found])
+        return row[kept], by_key.key[found[kept]]
+
+    def find(self, key_type: str, key_id: int, now: int, seen: int, entity_type: str = "customer") -> np.ndarray:
+        """Ids of the entities that hold a key at an instant, as known at ``seen``; empty when nobody is known to."""
+        if key_type not in self.catalog.key_types:
+            raise KeyError(f"unknown key type '{key_type}' (known: {', '.join(self.catalog.key_types)})")
+        _, entity = self.owners(entity_type, np.array([key_id]), np.array([now]), np.array([seen]))
+        return np.unique(entity)
+
+    def frame(
+        self,
+        entity_type: str,
+        entities: np.ndarray,
+        cutoffs: np.ndarray,
+        features: Sequence[Feature],
+        seen: np.ndarray | None = None,
+    ) -> pd.DataFrame:
+        """One row per pair, one column per feature: float32 (NaN: missing) or pandas ``category``.
+
+        ``entities``, ``cutoffs`` (p,) int64; ``seen`` (p,) the visibility cut where it differs from the cutoff.
+        """
+        entities, cutoffs = np.asarray(entities, np.int64), np.asarray(cutoffs, np.int64)
+        seen = cutoffs if seen is None else np.asarray(seen, np.int64)
+        result: dict[int, pd.Series] = {}
+        for step in compile_features(features):
+            runs, present = self._runs(entity_type, step, entities, cutoffs, seen)
+            out = fold(step.plan, self.columns[step.plan.source], runs, cutoffs, seen)
+            out[~present] = np.nan
+            for position, column in zip(step.features, out.T, strict=True):
+                result[position] = self._series(features[position], column, cutoffs)
+        return pd.DataFrame({features[i].name: result[i] for i in range(len(features))}, copy=False)
+
+    def _runs(
+        self, entity_type: str, step: Step, entities: np.ndarray, cutoffs: np.ndarray, seen: np.ndarray
+    ) -> tuple[Runs, np.ndarray]:
+        if step.via:
+            return via_runs(self.parents(entity_type, step.via), entities, seen)
+        if step.of:
+            return of_runs(self.parents(entity_type, step.of), self.reach(step.of), entities, cutoffs, seen)
+        return own_runs(self.reach(entity_type), entities, seen), np.ones(len(entities), bool)
+
+    def _series(self, feature: Feature, values: np.ndarray, cutoffs: np.ndarray) -> pd.Series:
+        if feature.window is not None:
+            low = cutoffs - feature.window_micros
+            values = np.where(covered(self.coverage.get(feature.source, ()), low, cutoffs), values, np.nan)
+        if feature.kind != "category":
+            return pd.Series(values.astype(np.float32))
+        codes = np.where(np.isnan(values), -1, values).astype(np.int32)
+        vocabulary = self.columns[feature.source].vocabularies[feature.column or ""]
+        return pd.Series(pd.Categorical.from_codes(codes, pd.Index(vocabulary, dtype="str")))
+
+    def fold_own(
+        self, entity_type: str, plan: Plan, entities: np.ndarray, cutoffs: np.ndarray, seen: np.ndarray
+    ) -> np.ndarray:
+        """(p, o) float64: any plan folded over the entities' own keys (labels use this)."""
+        runs = own_runs(self.reach(entity_type), entities, seen)
+        return fold(plan, self.columns[plan.source], runs, cutoffs, seen)
+
+    def eligible(
+        self, task: Task, entities: np.ndarray, cutoffs: np.ndarray, seen: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(p,) bool: the pairs a task may be asked about; the same code in training and live."""
+        if not task.eligible:
+            return np.ones(len(entities), bool)
+        named = {f.name: f for f in self.catalog.features}
+        features = [named[name] for name in dict.fromkeys(rule.feature for rule in task.eligible)]
+        return holds(task.eligible, self.frame(task.entity, entities, cutoffs, features, seen))
+
+
+def _sources(catalog: Catalog) -> tuple[str, ...]:
+    """Every source the catalogue's features, labels and triggers read."""
+    events: list[Event] = []
+    for task in catalog.tasks:
+        for label in task.labels:
+            events += [label.event] + ([label.competing] if label.competing else [])
+        events += [task.cutoffs.event] if hasattr(task.cutoffs, "event") else []
+    names = [f.source for f in catalog.features] + [e.source for e in events]
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,184 @@
+"""Evidence -> reach: through which keys an entity's history is read, since when, and since when that was known.
+
+A row of reach is a rectangle: the entity reached the key for facts with ``at`` in ``[at_from, at_to)``, as known to
+cuts in ``(known_from, known_to]``. Rectangles of one (entity, key) never overlap, so no fact is folded twice. Facts
+never move: linking, unlinking, reassigning a number and moving house change rectangles and nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from features.columns import EVER_AGO, FOREVER
+from features.declare import DeclarationError, Link, duration
+
+_BOUNDS = ["at_from", "at_to", "known_from", "known_to"]
+_COLUMNS = ["child", "parent", *_BOUNDS]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """r rectangles ordered by (entity, key, known_from, at_from), all (r,) int64."""
+
+    entity: np.ndarray
+    key: np.ndarray
+    at_from: np.ndarray
+    at_to: np.ndarray
+    known_from: np.ndarray
+    known_to: np.ndarray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> "Reach":
+        """From a frame with columns child (the key), parent (the entity) and the four bounds."""
+        frame = frame.sort_values(["parent", "child", "known_from", "at_from"], kind="stable")
+        arrays = {name: frame[name].to_numpy(np.int64) for name in _BOUNDS}
+        return cls(frame["parent"].to_numpy(np.int64), frame["child"].to_numpy(np.int64), **arrays)
+
+    def inverted(self) -> "Reach":
+        """The same rectangles looked up from the other end: ``entity`` and ``key`` swapped."""
+        bounds = {name: getattr(self, name) for name in _BOUNDS}
+        return Reach.of(pd.DataFrame({"child": self.entity, "parent": self.key, **bounds}))
+
+    def rows(self, entities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(pair, row) for every rectangle of every ``entities[pair]``, ordered by pair, then as stored."""
+        low = np.searchsorted(self.entity, entities, "left")
+        count = np.searchsorted(self.entity, entities, "right") - low
+        pair = np.repeat(np.arange(len(entities)), count)
+        within = np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count)
+        return pair, np.repeat(low, count) + within
+
+
+def links_from_evidence(
+    evidence: pa.Table, key_types: dict[int, str], links: Sequence[Link]
+) -> dict[Link, pd.DataFrame]:
+    """One frame of rectangles (columns child, parent, bounds) per declared link.
+
+    ``evidence`` has the stored columns plus ``until``. Raises `DeclarationError` for evidence between two key types
+    no link connects: such a feed would otherwise be ignored without a word.
+    """
+    frame = pd.DataFrame(
+        {
+            "child": evidence["key_id"].to_numpy(),
+            "parent": evidence["other_id"].to_numpy(),
+            "linked": np.array([s == "linked" for s in evidence["state"].to_pylist()], bool),
+            "at": evidence["at"].cast(pa.int64()).to_numpy(),
+            "known": evidence["known_at"].cast(pa.int64()).to_numpy(),
+            "until": evidence["until"].cast(pa.int64()).fill_null(FOREVER).to_numpy(),
+        }
+    )
+    frame["child_type"] = frame["child"].map(key_types)
+    frame["parent_type"] = frame["parent"].map(key_types)
+    declared = {(link.child, link.parent): link for link in links}
+    result = {link: pd.DataFrame({name: np.empty(0, np.int64) for name in _COLUMNS}) for link in links}
+    for ends, rows in frame.groupby(["child_type", "parent_type"], sort=True, dropna=False):
+        if ends not in declared:
+            raise DeclarationError(f"evidence links {ends[0]} -> {ends[1]}, and no link declares that")
+        result[declared[ends]] = _rectangles(rows, declared[ends])
+    return result
+
+
+def _rectangles(rows: pd.DataFrame, link: Link) -> pd.DataFrame:
+    """Single pieces of evidence in one go; children seen more than once by replaying what was known when."""
+    back = FOREVER if link.back is None else duration(link.back)
+    by = ["child"] if link.one_parent else ["child", "parent"]
+    alone = ~rows.duplicated(by, keep=False)
+    single = rows[alone & rows["linked"]]
+    frames = [
+        pd.DataFrame(
+            {
+                "child": single["child"],
+                "parent": single["parent"],
+                "at_from": np.maximum(single["at"] - back, EVER_AGO),
+                "at_to": FOREVER,
+                "known_from": single["known"],
+                "known_to": single["until"],
+            }
+        )
+    ]
+    several = rows[~alone].sort_values([*by, "at", "known", "parent"], kind="stable")
+    replayed = [
+        (group["child"].iloc[0], *rectangle)
+        for _, group in several.groupby(by, sort=False)
+        for rectangle in _replay(group, back)
+    ]
+    frames.append(pd.DataFrame(replayed, columns=_COLUMNS))
+    return pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True).astype(np.int64)
+
+
+def _replay(group: pd.DataFrame, back: int) -> list[tuple[int, int, int, int, int]]:
+    """(parent, at_from, at_to, known_from, known_to) of one child, evidence in order of ``at``."""
+    parent, linked, at, known, until = (group[n].to_numpy() for n in ("parent", "linked", "at", "known", "until"))
+    instants = np.unique(np.concatenate([known, until]))
+    open_since: dict[tuple[int, int, int], int] = {}
+    rectangles = []
+    for low in instants:
+        visible = (known <= low) & (low < until)
+        now = set(_intervals(parent[visible], linked[visible], at[visible], back))
+        for gone in sorted(set(open_since) - now):
+            rectangles.append((*gone, open_since.pop(gone), int(low)))
+        for interval in now - set(open_since):
+            open_since[interval] = int(low)
+    rectangles += [(*interval, since, FOREVER) for interval, since in sorted(open_since.items())]
+    return [r for r in rectangles if r[3] < r[4]]
+
+
+def _intervals(parent: np.ndarray, linked: np.ndarray, at: np.ndarray, back: int) -> list[tuple[int, int, int]]:
+    """(parent, at_from, at_to): a link holds until the next evidence that names another parent, or none."""
+    intervals: list[tuple[int, int, int]] = []
+    free_since = EVER_AGO
+    current: tuple[int, int] | None = None
+    for p, is_linked, instant in zip(parent.tolist(), linked.tolist(), at.tolist(), strict=True):
+        if current is not None and (not is_linked or p != current[0]):
+            if not is_linked and p != current[0]:
+                continue
+            intervals.append((*current, instant))
+            free_since, current = instant, None
+        if is_linked and current is None:
+            current = (p, max(instant - back, free_since))
+    if current is not None:
+        intervals.append((*current, FOREVER))
+    return [i for i in intervals if i[1] < i[2]]
+
+
+def compose(lower: pd.DataFrame, upper: pd.DataFrame) -> pd.DataFrame:
+    """``lower`` (child -> middle) and ``upper`` (middle -> parent) give child -> parent, where both hold."""
+    joined = lower.merge(upper, left_on="parent", right_on="child", suffixes=("", "_upper"))
+    bounds = {
+        name: np.maximum(joined[name], joined[f"{name}_upper"])
+        if name.endswith("from")
+        else np.minimum(joined[name], joined[f"{name}_upper"])
+        for name in _BOUNDS
+    }
+    frame = pd.DataFrame({"child": joined["child"], "parent": joined["parent_upper"], **bounds})
+    return frame[(frame["at_from"] < frame["at_to"]) & (frame["known_from"] < frame["known_to"])]
+
+
+def own_reach(entity_type: str, entities: np.ndarray, links: dict[Link, pd.DataFrame]) -> Reach:
+    """Every key whose facts roll up to an entity: the entity's own key for ever, and all that belongs to it.
+
+    ``entities`` (m,) key ids of that type. Follows links downwards through any number of levels.
+    """
+    itself = pd.DataFrame({"child": entities, "parent": entities})
+    itself = itself.assign(at_from=EVER_AGO, at_to=FOREVER, known_from=EVER_AGO, known_to=FOREVER)
+    frames, level = [itself], {entity_type: itself}
+    while level:
+        deeper: dict[str, pd.DataFrame] = {}
+        for link, frame in links.items():
+            if link.rolls_up and link.parent in level:
+                found = compose(frame, level[link.parent])
+                deeper[link.child] = pd.concat([deeper[link.child], found]) if link.child in deeper else found
+        frames += list(deeper.values())
+        level = {t: f for t, f in deeper.items() if len(f)}
+    return Reach.of(pd.concat(frames, ignore_index=True).astype(np.int64))
+
+
+def parents(entity_type: str, parent_type: str, links: dict[Link, pd.DataFrame]) -> Reach:
+    """The parents of each entity of a type, as `Reach` with the parent as ``key``."""
+    frames = [f for link, f in links.items() if (link.child, link.parent) == (entity_type, parent_type)]
+    if not frames:
+        raise DeclarationError(f"no link leads from '{entity_type}' to '{parent_type}'")
+    swapped = pd.concat(frames, ignore_index=True).rename(columns={"child": "parent", "parent": "child"})
+    return Reach.of(swapped)

@@ -1,0 +1,72 @@
+"""Break each rule on purpose, in a copy of the sources, and see the suite fail: a check of the checks.
+
+Each mutation is one replacement of text in one file. The copy runs `test_rule_of_time.py` in its own process.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+KERNEL, REACH, FRAME, HISTORY, COLUMNS = (
+    "features/kernel.py",
+    "features/identity/reach.py",
+    "features/frame.py",
+    "features/history.py",
+    "features/columns.py",
+)
+MUTATIONS = {
+    "the cutoff itself counts": (KERNEL, "if at[row] >= newest:", "if at[row] > newest:"),
+    "the older end is open": (KERNEL, "edges[band + 1] <= offset", "edges[band + 1] < offset"),
+    "a later fact counts": (KERNEL, "newest = min(at_to[r], c + edges[n_bands])", "newest = at_to[r]"),
+    "known at the cutoff counts": (KERNEL, "known[row] < v <= until[row]", "known[row] <= v <= until[row]"),
+    "known_at is ignored": (KERNEL, "known[row] < v <= until[row]", "v <= until[row]"),
+    "until is ignored": (KERNEL, "known[row] < v <= until[row]", "known[row] < v"),
+    "until is one too early": (KERNEL, "known[row] < v <= until[row]", "known[row] < v < until[row]"),
+    "the reach begins too early": (KERNEL, "oldest = max(at_from[r], c + edges[0])", "oldest = c + edges[0]"),
+    "the reach never ends": (KERNEL, "newest = min(at_to[r], c + edges[n_bands])", "newest = c + edges[n_bands]"),
+    "links not yet known are used": (FRAME, "(reach.known_from[row] < seen[pair]) &", "(seen[pair] == seen[pair]) &"),
+    "links no longer believed are used": (FRAME, "& (seen[pair] <= reach.known_to[row])", ""),
+    "a link reaches back for ever": (REACH, "max(instant - back, free_since)", "free_since"),
+    "a reassigned number stays": (REACH, "intervals.append((*current, instant))", "intervals.append((*current, FOREVER))"),
+    "a former parent is the present one": (FRAME, "& (cutoff[pair] <= parents.at_to[row])", ""),
+    "the composed link forgets when it was known": (REACH, 'if name.endswith("from")', 'if name == "at_from"'),
+    "no coverage is zero": (HISTORY, "low, cutoffs), values, np.nan)", "low, cutoffs), values, 0.0)"),
+    "a half covered window counts": (FRAME, "(high <= bounds[np.maximum(index, 0), 1])", "(high > 0)"),
+    "windows end at the visibility cut": (KERNEL, "c, v = cutoff[i], seen[i]", "c, v = seen[i], seen[i]"),
+    "bands in the wrong order": (KERNEL, "else high - 1 - step", "else low + step"),
+    "a missing value counts": (KERNEL, "if column >= 0 and np.isnan(values[column, row]):", "if column >= 1000:"),
+    "a cleared case stays open": (KERNEL, "if row >= 0 and case_row[slot] == row:", "if row >= 0:"),
+    "ties are broken by order of arrival": (COLUMNS, "rank=rank[order]", "rank=np.arange(len(rank), dtype=np.int64)[order]"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_the_suite_sees_the_broken_rule(name: str, tmp_path: Path) -> None:
+    path, right, wrong = MUTATIONS[name]
+    for folder in ("features", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    text = (tmp_path / path).read_text()
+    assert right in text, f"{path} no longer says: {right}"
+    (tmp_path / path).write_text(text.replace(right, wrong))
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "TIELINE_EXAMPLES": "200"}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/features/test_rule_of_time.py",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1, f"survived: {name}\n{done.stdout[-2000:]}"
+    assert "FAILED" in done.stdout, done.stdout[-2000:]

@@ -1,0 +1,178 @@
+"""The engine equals the oracle, and nothing that was not known at the cutoff moves any feature.
+
+`test_mutations.py` breaks each rule on purpose and sees these tests fail.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import Fact, World
+from worlds import CATALOG, FEATURES, LINKS, MINUTE, TYPES, cutoffs, history, worlds
+
+ENTITIES = [1, 2]
+
+
+def engine(world: World, entities: list[int], at: list[int], seen: list[int] | None = None) -> pd.DataFrame:
+    cuts = None if seen is None else np.array(seen)
+    return history(world).frame("customer", np.array(entities), np.array(at), FEATURES, cuts)
+
+
+def same(left: object, right: object) -> bool:
+    if isinstance(left, str) or isinstance(right, str):
+        return left == right
+    if math.isnan(float(left)) or math.isnan(float(right)):
+        return math.isnan(float(left)) and math.isnan(float(right))
+    return np.float32(left) == np.float32(right)
+
+
+@given(worlds(), st.lists(cutoffs, min_size=1, max_size=3))
+def test_every_feature_equals_the_oracle(world: World, at: list[int]) -> None:
+    pairs = [(e, c) for e in ENTITIES for c in at]
+    frame = engine(world, [e for e, _ in pairs], [c for _, c in pairs])
+    for i, (entity, c) in enumerate(pairs):
+        for feature in FEATURES:
+            expected = world.value(feature, entity, c)
+            assert same(frame[feature.name].iloc[i], expected), (feature.name, entity, c, expected)
+
+
+@given(worlds(), cutoffs, cutoffs)
+def test_two_cuts_windows_end_at_now_and_visibility_at_the_stamp(world: World, now: int, stamp: int) -> None:
+    frame = engine(world, ENTITIES, [now, now], [stamp, stamp])
+    for i, entity in enumerate(ENTITIES):
+        for feature in FEATURES:
+            assert same(frame[feature.name].iloc[i], world.value(feature, entity, now, stamp)), feature.name
+
+
+def without_the_unknown(facts: list[Fact], c: int) -> list[Fact]:
+    return [f for f in facts if f.known_at < c]
+
+
+@given(worlds(), cutoffs)
+def test_what_is_known_later_changes_no_feature(world: World, c: int) -> None:
+    past = replace(
+        world,
+        facts={name: without_the_unknown(facts, c) for name, facts in world.facts.items()},
+        evidence=without_the_unknown(world.evidence, c),
+    )
+    pd.testing.assert_frame_equal(
+        engine(world, ENTITIES, [c, c]).astype(object), engine(past, ENTITIES, [c, c]).astype(object)
+    )
+
+
+@given(worlds(), cutoffs)
+def test_what_happens_later_changes_no_feature(world: World, c: int) -> None:
+    """A row known early about something still to come (planned work) counts only once it has happened."""
+    once = {f.id for fs in world.facts.values() for f in fs if sum(g.id == f.id for g in fs) == 1}
+    past = replace(
+        world,
+        facts={n: [f for f in fs if f.at < c or f.id not in once] for n, fs in world.facts.items()},
+    )
+    pd.testing.assert_frame_equal(
+        engine(world, ENTITIES, [c, c]).astype(object), engine(past, ENTITIES, [c, c]).astype(object)
+    )
+
+
+def ask(id: str, key: int, at: float, known: float, **values: object) -> Fact:
+    return Fact(
+        id,
+        key,
+        int(at * MINUTE),
+        int(known * MINUTE),
+        False,
+        {"phase": "ask", "channel": "web", "value": 1.0, **values},
+    )
+
+
+def link(id: str, key: int, other: int, at: float, known: float, state: str = "linked") -> Fact:
+    return Fact(id, key, int(at * MINUTE), int(known * MINUTE), False, {"other": other, "state": state})
+
+
+def world_of(journey: list[Fact], evidence: list[Fact], **changes: object) -> World:
+    covered = {name: ((-100 * MINUTE, 100 * MINUTE),) for name in ("journey", "faults", "profile")}
+    return replace(World({"journey": journey}, evidence, TYPES, LINKS, covered), **changes)
+
+
+def count(world: World, c: float, window: str = "10m") -> float:
+    feature = next(f for f in FEATURES if f.name == f"journey_count_{window}")
+    return float(engine(world, [1], [round(c * MINUTE)])[feature.name].iloc[0])
+
+
+def test_a_window_is_closed_at_its_older_end_and_open_at_the_cutoff() -> None:
+    world = world_of([ask("old", 1, 10, 10), ask("new", 1, 20, 10)], [])
+    assert count(world, 20) == 1
+    assert count(world, 20 + 1 / MINUTE) == 1
+    assert count(world, 30) == 1
+    assert count(world, 30 + 1 / MINUTE) == 0
+
+
+def test_a_fact_counts_only_after_the_instant_it_was_known() -> None:
+    world = world_of([ask("late", 1, 10, 15)], [])
+    assert count(world, 15) == 0
+    assert count(world, 15 + 1 / MINUTE) == 1
+
+
+def test_a_revision_replaces_from_the_instant_it_is_known() -> None:
+    revised = replace(ask("x", 1, 10, 14), values={"phase": "use", "channel": "web", "value": 3.0})
+    world = world_of([ask("x", 1, 10, 11), revised], [])
+    column = "journey_value_sum_25m"
+    frame = engine(world, [1, 1], [14 * MINUTE, 14 * MINUTE + 1])
+    assert frame[column].tolist() == [1.0, 3.0]
+
+
+def test_a_link_known_later_brings_the_past_only_for_cutoffs_after_it() -> None:
+    """An anonymous visit on Monday, linked by a login on Thursday, counts at its Monday for cutoffs after Thursday."""
+    world = world_of([ask("visit", 21, 10, 10)], [link("login", 21, 1, 15, 16)])
+    assert count(world, 16) == 0
+    assert count(world, 16 + 1 / MINUTE) == 1
+
+
+def test_a_link_reaches_back_only_as_far_as_its_key_type_says() -> None:
+    world = world_of([ask("long ago", 21, 10, 10)], [link("login", 21, 1, 31, 31)])
+    feature = next(f for f in FEATURES if f.name == "journey_phase_ask_count_40m")
+    assert engine(world, [1], [40 * MINUTE])[feature.name].iloc[0] == 0
+
+
+def test_a_reassigned_number_leaves_its_former_owner() -> None:
+    facts = [ask("his", 11, 5, 5), ask("hers", 11, 12, 12)]
+    world = world_of(facts, [link("first", 11, 1, 0, 0), link("second", 11, 2, 10, 13)])
+    frame = engine(world, [1, 2, 1, 2], [13 * MINUTE, 13 * MINUTE, 14 * MINUTE, 14 * MINUTE])
+    assert frame["journey_value_sum_25m"].tolist() == [2.0, 0.0, 1.0, 1.0]
+
+
+def test_an_uncovered_window_is_missing_not_zero() -> None:
+    gap = {"journey": ((0, 20 * MINUTE), (25 * MINUTE, 60 * MINUTE))}
+    world = world_of([], [], coverage=gap)
+    assert count(world, 20) == 0
+    assert np.isnan(count(world, 22))
+    assert np.isnan(count(world, 34))
+    assert count(world, 35) == 0
+
+
+def test_an_entity_nobody_knows_has_no_history_and_is_no_error() -> None:
+    world = world_of([ask("x", 1, 10, 10)], [])
+    frame = engine(world, [99], [20 * MINUTE])
+    assert frame["journey_count_10m"].tolist() == [0.0]
+    assert frame["faults_minutes_sum_40m_of_site"].isna().all()
+
+
+def test_blocks_do_not_change_the_bits() -> None:
+    rng = np.random.default_rng(5)
+    facts = [ask(str(i), 1, rng.uniform(0, 60), rng.uniform(0, 60), value=float(rng.normal())) for i in range(200)]
+    hist = history(world_of(facts, []))
+    at = rng.integers(0, 70 * MINUTE, 40_000)
+    many = hist.frame("customer", np.full(len(at), 1), at, CATALOG.features)
+    for i in (0, 16_383, 16_384, 39_999):
+        one = hist.frame("customer", np.array([1]), at[i : i + 1], CATALOG.features)
+        pd.testing.assert_frame_equal(one, many.iloc[[i]].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("known_to_be_apart", [14, 40])
+def test_unlinking_ends_the_reach_once_it_is_known(known_to_be_apart: float) -> None:
+    evidence = [link("on", 11, 1, 0, 0), link("off", 11, 1, 8, known_to_be_apart, "unlinked")]
+    world = world_of([ask("before", 11, 5, 5), ask("after", 11, 9, 9)], evidence)
+    assert count(world, 15, "10m") == (0 + (1 if known_to_be_apart < 15 else 2))

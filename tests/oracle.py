@@ -1,0 +1,173 @@
+"""The slow and obvious twin of the feature engine: plain Python over plain facts, one feature of one pair at a time.
+
+It restates the rule of time and the meaning of links from the words of the design, sharing no code with the engine
+but the declarations and the tie-break hash of an id.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.declare import Condition, Feature, Link, duration
+from features.facts import source
+
+DAY = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One stored row; times are integers in microseconds."""
+
+    id: str
+    key: int
+    at: int
+    known_at: int
+    void: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def tie(fact: Fact) -> tuple[int, int, int]:
+    rank = pd.util.hash_array(np.array([fact.id], dtype=object)).view(np.int64)[0]
+    return fact.at, fact.known_at, int(rank)
+
+
+def visible(facts: Sequence[Fact], seen: int) -> list[Fact]:
+    """The latest revision of each id among those known before ``seen``, unless it is void."""
+    latest: dict[str, Fact] = {}
+    for fact in facts:
+        if fact.known_at < seen and (fact.id not in latest or fact.known_at > latest[fact.id].known_at):
+            latest[fact.id] = fact
+    return [f for f in latest.values() if not f.void]
+
+
+def holdings(
+    evidence: Sequence[Fact], link: Link, types: Mapping[int, str], seen: int
+) -> list[tuple[int, int, float, float]]:
+    """(child, parent, at_from, at_to) of one link type, as known at ``seen``."""
+    rows = [e for e in visible(evidence, seen) if (types[e.key], types[e.values["other"]]) == (link.child, link.parent)]
+    back = math.inf if link.back is None else duration(link.back)
+    groups: dict[Any, list[Fact]] = {}
+    for e in rows:
+        groups.setdefault(e.key if link.one_parent else (e.key, e.values["other"]), []).append(e)
+    held = []
+    for group in groups.values():
+        group.sort(key=lambda e: (e.at, e.known_at, e.values["other"]))
+        holder, since, free = None, 0.0, -math.inf
+        for e in group:
+            parent, linked = e.values["other"], e.values["state"] == "linked"
+            ends = holder is not None and ((linked and parent != holder) or (not linked and parent == holder))
+            if ends:
+                held.append((e.key, holder, since, e.at))
+                holder, free = None, e.at
+            if linked and holder is None:
+                holder, since = parent, max(e.at - back, free)
+        if holder is not None:
+            held.append((group[0].key, holder, since, math.inf))
+    return [h for h in held if h[2] < h[3]]
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything the oracle answers from."""
+
+    facts: Mapping[str, Sequence[Fact]]
+    evidence: Sequence[Fact]
+    types: Mapping[int, str]
+    links: Sequence[Link]
+    coverage: Mapping[str, Sequence[tuple[int, int]]]
+
+    def own(self, entity: int, seen: int) -> list[tuple[int, float, float]]:
+        """(key, at_from, at_to) that roll up to an entity."""
+        keys = [(entity, -math.inf, math.inf)]
+        for link in self.links:
+            if link.rolls_up and link.parent == self.types[entity]:
+                for child, parent, low, high in holdings(self.evidence, link, self.types, seen):
+                    if parent == entity:
+                        for key, a, b in self.own(child, seen):
+                            if max(a, low) < min(b, high):
+                                keys.append((key, max(a, low), min(b, high)))
+        return keys
+
+    def parents(self, entity: int, kind: str, seen: int) -> list[tuple[int, float, float]]:
+        return [
+            (parent, low, high)
+            for link in self.links
+            if (link.child, link.parent) == (self.types[entity], kind)
+            for child, parent, low, high in holdings(self.evidence, link, self.types, seen)
+            if child == entity
+        ]
+
+    def reached(self, feature: Feature, entity: int, c: int, seen: int) -> list[tuple[int, float, float]] | None:
+        if feature.via:
+            return self.parents(entity, feature.via, seen) or None
+        if feature.of:
+            present = [p for p in self.parents(entity, feature.of, seen) if p[1] < c <= p[2]]
+            if not present:
+                return None
+            parent = min(present, key=lambda p: (-p[1], p[0]))[0]
+            return self.own(parent, seen)
+        return self.own(entity, seen)
+
+    def value(self, feature: Feature, entity: int, c: int, seen: int | None = None) -> Any:
+        """One feature of one pair: a float, NaN for missing, or a category's text (None: missing)."""
+        seen = c if seen is None else seen
+        low = -math.inf if feature.window is None else c - duration(feature.window)
+        reached = self.reached(feature, entity, c, seen)
+        if reached is None:
+            return math.nan
+        if feature.window is not None and not any(
+            a <= low and c <= b for a, b in self.coverage.get(feature.source, ())
+        ):
+            return math.nan
+        rows = [
+            f
+            for key, a, b in reached
+            for f in visible(self.facts.get(feature.source, ()), seen)
+            if f.key == key and a <= f.at < b and f.at < c
+        ]
+        return aggregate(feature, rows, low, c)
+
+
+def aggregate(feature: Feature, rows: list[Fact], low: float, c: int) -> Any:
+    inside = [f for f in rows if f.at >= low and all(meets(f, x) for x in feature.conditions)]
+    column = feature.column
+    if column:
+        inside = [
+            f for f in inside if f.values.get(column) is not None and f.values.get(column) == f.values.get(column)
+        ]
+    match feature.aggregate:
+        case "count":
+            return float(len(inside))
+        case "sum":
+            return float(sum(f.values[column] for f in inside))
+        case "distinct":
+            return float(len({f.values[column] for f in inside}))
+        case "since_last":
+            return (c - max(f.at for f in inside)) / DAY if inside else math.nan
+        case "last":
+            if not inside:
+                return math.nan
+            value = max(inside, key=tie).values[column]
+            return (value - c) / DAY if source(feature.source).column(column).kind == "time" else value
+        case "open" | "open_age":
+            cases = {f.values["case"] for f in rows}
+            ages = []
+            for case in cases:
+                last = max((f for f in rows if f.values["case"] == case), key=tie)
+                if last.values["state"] == "opened" and last in inside:
+                    ages.append((c - last.at) / DAY)
+            return float(len(ages)) if feature.aggregate == "open" else max(ages, default=0.0)
+    raise AssertionError(feature.aggregate)
+
+
+def meets(fact: Fact, condition: Condition) -> bool:
+    value = fact.values.get(condition.column)
+    if value is None or value != value:
+        return False
+    if condition.values is not None:
+        return (str(value).lower() if isinstance(value, bool) else str(value)) in condition.values
+    return (condition.low is None or value >= condition.low) and (condition.high is None or value < condition.high)
