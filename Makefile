@@ -1,0 +1,49 @@
+# Every target makes the environment from the lock when it is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help install demo test test-slow check bench serve ui lock clean
+
+help:                ## what can be made
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tieline needs Python 3.11 or newer; say which with make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+install: $(READY)    ## the environment, from the lock file
+
+demo: $(READY)       ## the whole way on a simulated operator, in a few minutes
+	$(BIN)/tieline demo
+
+test: $(READY)       ## all tests but the slow ones
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
+
+test-slow: $(READY)  ## the slow tests: kills, mutations, statistics
+	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
+
+check: $(READY)      ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)      ## the figures the project promises, as ratios against peers
+	$(BIN)/python -m pytest tests/benchmarks -m "slow or not slow" -q -s
+
+serve: $(READY)      ## real-time answers on http://127.0.0.1:8000
+	$(BIN)/tieline serve
+
+ui: $(READY)         ## the MLflow UI on http://127.0.0.1:5000
+	$(BIN)/tieline ui
+
+lock:                ## resolve the lock file anew (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+
+clean:               ## remove the environment, the state and every cache
+	rm -rf .venv .tieline build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
