@@ -27,6 +27,7 @@ def _instant(text: str) -> datetime | None:
 class Settings(BaseSettings):
     """How this instance serves.
 
+    ``home`` holds lake, secret and API keys; ``tracking_uri`` is the MLflow store (by default a file in ``home``).
     ``as_of``: which instant is now. ``lake``: the last instant the lake covers (right for a lake that does not grow
     while it is served); ``now``: the clock; or an instant with its zone.
     """
@@ -34,11 +35,22 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TIELINE_", frozen=True, extra="forbid")
 
     home: Path = Path(".tieline")
+    tracking_uri: str | None = None
     workspace: Path | None = None
     as_of: Annotated[str, AfterValidator(_as_of)] = "lake"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     body_limit: int = Field(default=65_536, ge=1_024, description="bytes")
+
+    @property
+    def lake(self) -> Path:
+        """Where the lake lies."""
+        return self.home / "lake"
+
+    @property
+    def models(self) -> str:
+        """The model store's URI: as set, else the SQLite file in `home`."""
+        return self.tracking_uri or f"sqlite:///{(self.home / 'mlflow.db').resolve()}"
 
     def now(self, lake_end: int) -> int:
         """The instant decisions are taken at, in UTC microseconds; ``lake_end``: the last instant the lake covers."""

@@ -5,12 +5,14 @@ Everything works on n people at once; a single live request is n = 1.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from models.nba.catalogue import Action, Catalogue, Condition
 
+Stage = Literal["channel", "identity", "consent", "eligibility"]
 SAFE_KINDS = ("service_message", "nothing")
 
 
@@ -37,7 +39,7 @@ class People:
 class Check:
     """One test of one stage: (n,) bool, true where it lets through, and what it asks for, in words."""
 
-    stage: str
+    stage: Stage
     asks: str
     passed: np.ndarray
 
@@ -47,7 +49,7 @@ class Refusal:
     """Why one person cannot get one action: the first stage that refused, and what it asked for."""
 
     action: str
-    stage: str
+    stage: Stage
     why: str
 
 

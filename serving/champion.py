@@ -1,0 +1,75 @@
+"""The models that answer: the champions of the registry, checked against what the workspace declares."""
+
+from dataclasses import dataclass
+
+from features.declare import Catalog
+from models import bundle
+from models.bundle import BundleError, Model
+from models.nba.catalogue import Catalogue
+from models.registry import Registry, RegistryError
+from serving.errors import StartError
+
+CHURN, NEEDS = "churn", "needs"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A loaded model and the version it is registered as."""
+
+    version: int
+    model: Model
+
+
+@dataclass(frozen=True)
+class Champions:
+    """The two models a decision needs. ``churn`` has one label."""
+
+    churn: Champion
+    needs: Champion
+
+    @property
+    def named(self) -> dict[str, Champion]:
+        """Name -> champion."""
+        return {CHURN: self.churn, NEEDS: self.needs}
+
+    @property
+    def churn_label(self) -> str:
+        """What the churn model calls leaving."""
+        return self.churn.model.labels[0]
+
+
+def load(uri: str, catalog: Catalog, actions: Catalogue) -> Champions:
+    """The champions in the model store at ``uri``.
+
+    Raises `StartError` when there is none, when a file was changed, and when a model and the workspace do not belong
+    together.
+    """
+    registry = Registry(uri)
+    champions = Champions(_load(registry, CHURN, catalog), _load(registry, NEEDS, catalog))
+    if len(champions.churn.model.labels) != 1:
+        raise StartError(f"champion '{CHURN}' has labels {champions.churn.model.labels}; serving needs exactly one")
+    entities = [c.model.manifest.entity for c in champions.named.values()]
+    if len(set(entities)) > 1:
+        raise StartError(f"champions '{CHURN}' and '{NEEDS}' are about different entities: {' and '.join(entities)}")
+    unknown = sorted({n for a in actions.actions for n in a.needs} - set(champions.needs.model.labels))
+    if unknown:
+        raise StartError(
+            f"actions.yaml serves the need '{unknown[0]}', which champion '{NEEDS}' version {champions.needs.version} "
+            f"does not predict (it predicts: {', '.join(champions.needs.model.labels)})"
+        )
+    return champions
+
+
+def _load(registry: Registry, name: str, catalog: Catalog) -> Champion:
+    try:
+        version, path = registry.champion(name)
+        model = bundle.load(path)
+    except (RegistryError, BundleError) as error:
+        raise StartError(str(error)) from error
+    unknown = sorted(set(model.features) - {f.name for f in catalog.features})
+    if unknown:
+        raise StartError(
+            f"champion '{name}' version {version} reads the feature '{unknown[0]}', which this workspace does not "
+            f"declare: run `tieline train {name}` again, or serve the workspace it was trained on"
+        )
+    return Champion(version, model)

@@ -1,0 +1,98 @@
+"""From a request to an answer: look up, read, decide, say. Loaded once, then only read."""
+
+import uuid
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.declare import Feature, Task
+from features.history import History
+from serving.answer import answer
+from serving.champion import CHURN, NEEDS
+from serving.decide import Person, decide
+from serving.match import Match, key_ids, match
+from serving.resources import Resources
+from serving.schemas import CutsAnswer, DecisionAnswer, DecisionRequest
+from serving.settings import Settings, instant
+
+_NOT_ONE = {
+    "ambiguous": "the keys belong to different customers",
+    "unidentified": "no customer is known by these keys",
+}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Everything an answer needs, in memory."""
+
+    settings: Settings
+    resources: Resources
+    history: History
+    features: tuple[Feature, ...]
+
+    @classmethod
+    def load(cls, settings: Settings, resources: Resources) -> "Engine":
+        """Read the lake and answer once for somebody, so that the kernel is compiled and every model has run."""
+        catalog = resources.workspace.catalog
+        models = resources.champions
+        read = {*models.churn.model.features, *models.needs.model.features, *resources.actions.reads}
+        features = tuple(f for f in catalog.features if f.name in read)
+        engine = cls(settings, resources, History.load(resources.lake, catalog), features)
+        engine._warm()
+        return engine
+
+    @property
+    def _churn(self) -> Task:
+        return self.resources.workspace.catalog.task(CHURN)
+
+    def answer(self, request: DecisionRequest) -> DecisionAnswer:
+        """The answer to a request; a 422 `serving.errors.Problem` for keys that cannot be read."""
+        keys = key_ids(self.resources.keyring, self.resources.workspace.catalog.key_types, request.keys)
+        now = self.settings.now(self.history.end)
+        found = match(self.history, self._churn.entity, keys, now, seen=now)
+        return self._decide(found, request.channel, request.limit, now)
+
+    def _decide(self, found: Match, channel: str, limit: int, now: int) -> DecisionAnswer:
+        resources = self.resources
+        person = self._person(found, now)
+        decision = decide(person, resources.champions, resources.actions, channel, limit)
+        cuts = CutsAnswer(windows_end=instant(now), visible_to=instant(now))
+        return answer(
+            uuid.uuid4().hex,
+            found,
+            person,
+            decision,
+            resources.champions,
+            resources.workspace.catalog,
+            resources.actions,
+            cuts,
+        )
+
+    def _person(self, found: Match, now: int) -> Person:
+        """What is known of the one candidate; of nobody else is anything read."""
+        if found.state != "identified":
+            why = _NOT_ONE[found.state]
+            return Person(missing(self.features), found.state != "ambiguous", why, why)
+        row = self.history.frame(self._churn.entity, found.entities, np.array([now]), self.features)
+        return Person(row, True, self._not_eligible(CHURN, found, now), self._not_eligible(NEEDS, found, now))
+
+    def _not_eligible(self, name: str, found: Match, now: int) -> str | None:
+        task = self.resources.workspace.catalog.task(name)
+        if self.history.eligible(task, found.entities, np.array([now]))[0]:
+            return None
+        rules = ", ".join(
+            f"{r.feature} {r.operator} {'' if r.value is None else r.value}".strip() for r in task.eligible
+        )
+        return f"the customer does not meet what the task asks for: {rules}"
+
+    def _warm(self) -> None:
+        now = self.settings.now(self.history.end)
+        for somebody in (self.history.entities_of[self._churn.entity][:1], np.empty(0, np.int64)):
+            self._decide(Match(somebody, ()), self.resources.actions.actions[0].channels[0], 1, now)
+
+
+def missing(features: tuple[Feature, ...]) -> pd.DataFrame:
+    """One row of which nothing is known: unknown is not the same as healthy, or idle."""
+    kinds = {"number": "float32", "category": "category"}
+    return pd.DataFrame({f.name: pd.Series([None], dtype=kinds[f.kind]) for f in features})

@@ -1,0 +1,57 @@
+"""What serving needs before it can load anything, checked when the app is made so that a start fails at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.facts import CHANNELS
+from features.identity.keys import KeyRing, load_secret
+from features.lake import Lake
+from features.workspace import Workspace, load_workspace
+from models.nba import load as actions_yaml
+from models.nba.catalogue import Catalogue
+from serving import champion
+from serving.champion import Champions
+from serving.errors import StartError
+from serving.settings import Settings
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The workspace, its actions, the champions, the lake and the secret that turns keys into ids."""
+
+    workspace: Workspace
+    actions: Catalogue
+    champions: Champions
+    lake: Lake
+    keyring: KeyRing
+
+
+def open_resources(settings: Settings) -> Resources:
+    """Everything that can be checked without reading facts; `StartError` says what is missing and what makes it."""
+    try:
+        workspace = load_workspace(settings.workspace)
+        actions = _actions(workspace)
+        keyring = KeyRing(load_secret(settings.home))
+    except ValueError as error:
+        raise StartError(str(error)) from error
+    lake = Lake(settings.lake)
+    if not lake.snapshot().version:
+        raise StartError(f"the lake {settings.lake} is empty: run `tieline simulate` or `tieline ingest` first")
+    _store_exists(settings)
+    return Resources(workspace, actions, champion.load(settings.models, workspace.catalog, actions), lake, keyring)
+
+
+def _actions(workspace: Workspace) -> Catalogue:
+    if workspace.actions_path is None:
+        raise StartError(f"{workspace.folder}: serving decides on actions, and there is no actions.yaml")
+    kinds = {f.name: f.kind for f in workspace.catalog.features}
+    return actions_yaml.load(workspace.actions_path, kinds, CHANNELS)
+
+
+def _store_exists(settings: Settings) -> None:
+    """A SQLite store that is not there would be created, empty, by merely asking it."""
+    path = Path(settings.models.removeprefix("sqlite:///"))
+    if settings.models.startswith("sqlite:///") and not path.is_file():
+        raise StartError(
+            f"there is no model store at {path}: run `tieline train churn` and `tieline train needs` first"
+        )

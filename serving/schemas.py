@@ -1,0 +1,187 @@
+"""What the service is asked and what it answers, as its OpenAPI document shows it."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+
+from features.facts import CHANNELS
+from models.nba.rules import Stage
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+def _channel(value: str) -> str:
+    if value not in CHANNELS:
+        raise ValueError(f"there is no such channel; it is one of: {', '.join(CHANNELS)}")
+    return value
+
+
+Channel = Annotated[str, AfterValidator(_channel), WithJsonSchema({"type": "string", "enum": list(CHANNELS)})]
+
+
+class Form(BaseModel):
+    """Frozen, and refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Key(Form):
+    """One name by which some system knows the person: a CRM id, a number, a cookie."""
+
+    type: str = Field(description="which kind of key")
+    value: str = Field(min_length=1, max_length=512, description="the key as that system writes it")
+
+
+class DecisionRequest(Form):
+    """Who is asking for attention, and where."""
+
+    keys: list[Key] = Field(min_length=1, max_length=20, description="every key the channel knows of the person")
+    channel: Channel = Field(description="where the person is being talked to")
+    limit: int = Field(default=3, ge=1, le=20, strict=True, description="at most so many actions")
+
+
+class MatchedKey(Form):
+    """Whether a key of the request, in its order, belongs to someone known; its value is never repeated."""
+
+    type: str
+    known: bool
+
+
+class MatchAnswer(Form):
+    """Who the keys belong to: one customer, several (``candidates`` says how many) or nobody known."""
+
+    state: Literal["identified", "ambiguous", "unidentified"]
+    candidates: int = Field(ge=0)
+    keys: list[MatchedKey]
+
+
+class ChurnScored(Form):
+    """Risk of leaving by their own will, under the current policy."""
+
+    status: Literal["scored"]
+    curve: dict[str, Probability] = Field(description="days after now -> probability of having left; never falls")
+    band: Literal["low", "medium", "high"]
+
+
+class ChurnNotApplicable(Form):
+    """No risk of leaving is given, and why."""
+
+    status: Literal["not_applicable"]
+    why: str
+
+
+class NeedAnswer(Form):
+    """How likely the person is to need something soon."""
+
+    need: str
+    words: str
+    probability: Probability
+
+
+class FactAnswer(Form):
+    """One fact behind a reason. ``typical``: what it is for most customers; null: not known, or never."""
+
+    feature: str
+    meaning: str
+    value: float | str | None
+    typical: float | str | None
+
+
+class ReasonAnswer(Form):
+    """What moved the risk of leaving, strongest first; points of probability, above 0 where it raised it."""
+
+    group: str
+    words: str
+    effect_points: float
+    facts: list[FactAnswer]
+
+
+class WordsAnswer(Form):
+    """What the agent reads, and what the customer is told (empty: nothing)."""
+
+    agent: str
+    customer: str
+
+
+class PartsAnswer(Form):
+    """The terms a value is the sum of."""
+
+    worth: float
+    needs: float
+    stay: float
+    cost: float
+    discount: float
+
+
+class ChancesAnswer(Form):
+    """``need``: probability of the likeliest need it serves; ``stay_points``: points it takes off the risk of leaving."""
+
+    accept: Probability
+    need: Probability | None
+    stay_points: float
+
+
+class ActionAnswer(Form):
+    """One thing to do. ``propensity``: the probability with which the policy puts it in this slot."""
+
+    action: str
+    kind: str
+    words: WordsAnswer
+    value: float
+    parts: PartsAnswer
+    probability: ChancesAnswer
+    slot: int = Field(ge=1)
+    propensity: Annotated[float, Field(gt=0, le=1)]
+    why: str
+
+
+class RefusedAnswer(Form):
+    """An action they may not get: the stage that refused it, and what it asked for."""
+
+    action: str
+    stage: Stage
+    why: str
+
+
+class ModelAnswer(Form):
+    """Which model answered; ``id`` stands for every byte of it."""
+
+    version: int
+    id: str
+
+
+class CutsAnswer(Form):
+    """The two cuts: windows end at one, what was known before the other is seen."""
+
+    windows_end: AwareDatetime
+    visible_to: AwareDatetime
+
+
+class DecisionAnswer(Form):
+    """Who it is, whether they will leave, what they need, why, and what to do next."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    decision_id: str
+    match: MatchAnswer
+    churn: Annotated[ChurnScored | ChurnNotApplicable, Field(discriminator="status")]
+    needs: list[NeedAnswer] | None = Field(description="likeliest first; null where nobody is identified")
+    reasons: list[ReasonAnswer]
+    currency: str
+    actions: list[ActionAnswer]
+    refused: list[RefusedAnswer]
+    model: dict[str, ModelAnswer]
+    cuts: CutsAnswer
+
+
+class Alive(Form):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
+class Ready(Form):
+    """Kernel and models are warm; which models answer."""
+
+    status: Literal["ready"]
+    model: dict[str, ModelAnswer]
