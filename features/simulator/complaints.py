@@ -1,0 +1,58 @@
+"""Complaints, which are solved or stay open for a while, and enquiries about cancelling."""
+
+import numpy as np
+
+from features.simulator.clock import DAY
+from features.simulator.journeys import SPOKEN, touch, voice
+from features.simulator.vocabulary import code
+from features.simulator.world import World
+
+SOLVED_DAILY = 1 / 30
+
+
+def complain(world: World) -> None:
+    """Customers in a bad mood complain about what troubles them most."""
+    rng, people = world.streams["complaints"], world.people
+    who = world.happens(rng, world.alive, world.scenario.complaints_yearly * people.mood[world.alive])
+    left_open = rng.random(len(who)) < world.scenario.complaint_open_share
+    at = world.waking(rng, len(who))
+    channel = voice(world, who, rng, ("chat", "email", "social"), SPOKEN)
+    topic = _cause(world, who)
+    for chosen, outcome in ((left_open, "open"), (~left_open, "solved")):
+        words = {"channel": channel[chosen], "topic": topic[chosen]}
+        touch(world, who[chosen], at[chosen], phase="ask", action="complain", outcome=outcome, **words)
+    people.complaints[who[left_open]] += 1
+    people.mood[who[~left_open]] *= 0.7
+
+
+def _cause(world: World, who: np.ndarray) -> np.ndarray:
+    people = world.people
+    weights = np.stack([people.shocks[who], people.rises[who], np.log1p(people.downtime[who] / 3)])
+    codes = np.array([code("journey", "topic", word) for word in ("billing", "price", "outage")])
+    return codes[np.argmax(weights, axis=0)]
+
+
+def settle_complaints(world: World) -> None:
+    """Open complaints are solved after a month or so, by a call."""
+    rng, people = world.streams["settlements"], world.people
+    unhappy = world.alive[people.complaints[world.alive] > 0]
+    who = world.happens(rng, unhappy, SOLVED_DAILY * 365.25)
+    at = world.waking(rng, len(who))
+    channel = voice(world, who, rng, ("chat",), ("call_center",))
+    touch(world, who, at, phase="ask", channel=channel, action="call", topic="help", outcome="solved")
+    people.complaints[who] = 0
+    people.mood[who] *= 0.7
+
+
+def enquire(world: World) -> None:
+    """Some ask what it would take to leave; the discontented more often, and many of them stay."""
+    rng, people = world.streams["enquiries"], world.people
+    pull = np.exp(0.5 * people.pull[world.alive])
+    who = world.happens(rng, world.alive, world.scenario.enquiries_yearly * pull)
+    at = world.waking(rng, len(who))
+    channel = voice(world, who, rng, ("web", "chat", "app"), ("call_center", "retail"))
+    touch(world, who, at, phase="ask", channel=channel, action="cancel_enquiry", topic="contract", outcome="none")
+    people.enquiries[who] += 1
+    looked = rng.random(len(who)) < 0.5
+    before = at[looked] - rng.integers(0, DAY, looked.sum())
+    touch(world, who[looked], before, phase="explore", channel="web", action="compare", topic="price")

@@ -1,0 +1,171 @@
+"""How the simulated operator behaves, as frozen declarations that check themselves."""
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+
+NEEDS = (
+    "faster_line",
+    "reliable_line",
+    "lower_price",
+    "bill_clarity",
+    "device",
+    "roaming",
+    "extra_line",
+    "help_using",
+    "security",
+)
+
+
+def _check(name: str, value: float) -> None:
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"scenario: {name} must be a finite number, zero or more; got {value}")
+    if name.endswith("_share") and value > 1:
+        raise ValueError(f"scenario: {name} is a share and must lie in 0..1; got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What moves a customer towards leaving or staying: additions to the log of the daily voluntary hazard.
+
+    ``downtime`` is per unit of ``log(1 + hours / 6)``; ``mood`` per unit of bad mood; the other effects of events
+    are per remembered event. Memories fade with the half-lives of `Scenario`.
+    """
+
+    bound: float = -1.35
+    contract_ending: float = 1.0
+    out_of_contract: float = 0.35
+    newcomer: float = 0.45
+    downtime: float = 0.62
+    breach: float = 0.35
+    open_complaint: float = 0.85
+    bill_shock: float = 0.65
+    price_rise: float = 0.75
+    enquiry: float = 0.6
+    unmet_need: float = 0.3
+    mood: float = 0.25
+    extra_line: float = -0.5
+    accepted_offer: float = -0.4
+    youth: float = 0.45
+    family: float = -0.3
+    senior: float = -0.7
+    rival: float = 0.15
+    season: float = 0.05
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            if not math.isfinite(getattr(self, item.name)):
+                raise ValueError(
+                    f"scenario: effects.{item.name} must be a finite number; got {getattr(self, item.name)}"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class NeedRates:
+    """How often each need arises per customer and year before the customer's own circumstances multiply it."""
+
+    faster_line: float = 0.22
+    reliable_line: float = 0.10
+    lower_price: float = 0.18
+    bill_clarity: float = 0.12
+    device: float = 0.16
+    roaming: float = 0.18
+    extra_line: float = 0.12
+    help_using: float = 0.20
+    security: float = 0.14
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            _check(item.name, getattr(self, item.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One operator. ``*_share`` are probabilities, ``*_yearly`` rates per customer (line, site) and year,
+    ``*_hours`` and ``*_days`` medians or means as their use says. ``sites=None``: one site per ``customers_per_site``.
+
+    Raises `ValueError` naming the field that cannot be.
+    """
+
+    name: str = "default"
+    sites: int | None = None
+    customers_per_site: float = 250.0
+    # people
+    prepaid_share: float = 0.18
+    frailty_variance: float = 0.22
+    marketing_consent_share: float = 0.62
+    profiling_consent_share: float = 0.8
+    moves_yearly: float = 0.07
+    visitors_yearly: float = 1.2
+    # network
+    site_outages_yearly: float = 3.0
+    site_outage_hours: float = 2.5
+    planned_work_yearly: float = 3.0
+    bad_spell_factor: float = 7.0
+    bad_spell_days: float = 45.0
+    good_spell_days: float = 240.0
+    line_faults_yearly: float = 0.75
+    line_fault_hours: float = 13.0
+    resolution_target_hours: float = 24.0
+    availability_target: float = 99.5
+    # money
+    bill_shocks_yearly: float = 0.45
+    price_rises_yearly: float = 0.3
+    insolvencies_yearly: float = 0.035
+    # touches
+    touches: float = 1.0
+    login_share: float = 0.3
+    complaints_yearly: float = 1.8
+    complaint_open_share: float = 0.4
+    enquiries_yearly: float = 0.22
+    campaigns_yearly: float = 0.9
+    # ends
+    churn_monthly: float = 0.02
+    moved_away_yearly: float = 0.012
+    deaths_yearly: float = 0.006
+    rival_campaigns_yearly: float = 3.0
+    # memory: half-lives
+    downtime_memory_days: float = 35.0
+    breach_memory_days: float = 45.0
+    shock_memory_days: float = 45.0
+    price_memory_days: float = 75.0
+    enquiry_memory_days: float = 30.0
+    offer_memory_days: float = 90.0
+    mood_memory_days: float = 25.0
+    # feeds
+    revised_share: float = 0.01
+    void_share: float = 0.001
+    warm_up_days: int = 240
+    effects: Effects = field(default_factory=Effects)
+    needs: NeedRates = field(default_factory=NeedRates)
+
+    def __post_init__(self) -> None:
+        if self.sites is not None and self.sites < 1:
+            raise ValueError(f"scenario: sites must be at least 1, or None to follow the customers; got {self.sites}")
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, int | float):
+                _check(item.name, value)
+            if item.name.endswith(("_days", "_hours")) or item.name == "customers_per_site":
+                self._positive(item.name, value)
+
+    def _positive(self, name: str, value: float) -> None:
+        if value <= 0:
+            raise ValueError(f"scenario: {name} must be greater than zero; got {value}")
+
+    def site_count(self, customers: int) -> int:
+        """How many sites serve that many customers."""
+        return self.sites or max(1, round(customers / self.customers_per_site))
+
+
+DEFAULT = Scenario()
+
+
+def describe(scenario: Scenario = DEFAULT) -> dict[str, object]:
+    """Every rate of a scenario by name, nested ones with a dot: what `tieline simulate --describe` prints."""
+    flat: dict[str, object] = {}
+    for name, value in asdict(scenario).items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": rate for inner, rate in value.items()}
+        else:
+            flat[name] = value
+    return flat
