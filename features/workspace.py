@@ -27,6 +27,10 @@ class Workspace:
         path = self.folder / "actions.yaml"
         return path if path.exists() else None
 
+    def lake_folder(self, home: Path) -> Path:
+        """Where this workspace's lake lies: workspaces share a home, never a lake."""
+        return home / "lakes" / self.name
+
     @property
     def sql_files(self) -> dict[str, Path]:
         """Source -> the SELECT that makes its facts, evidence first so that keys are known by their links."""

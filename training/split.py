@@ -1,0 +1,54 @@
+"""Which cutoffs teach and which test."""
+
+from dataclasses import dataclass
+
+from features.declare import DAY, Task, duration
+
+TEST_DAYS = 60
+
+
+class SplitError(ValueError):
+    """Windows that cannot be used; the message names the option."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Cutoffs in ``[train_from, train_to)`` teach, in ``[test_from, test_to)`` test. UTC microseconds."""
+
+    train_from: int
+    train_to: int
+    test_from: int
+    test_to: int
+
+
+def windows(
+    task: Task,
+    start: int,
+    end: int,
+    *,
+    train_from: int | None = None,
+    train_to: int | None = None,
+    test_from: int | None = None,
+    test_to: int | None = None,
+) -> Windows:
+    """The given windows, the missing ones filled in from what a lake that covers ``[start, end)`` can tell.
+
+    By default the test is the last `TEST_DAYS` days of cutoffs whose last period has matured by ``end``; training
+    ends where testing begins. Raises `SplitError` where the windows are empty or overlap.
+    """
+    mature = end - duration(task.periods[-1]) - duration(task.gap) - duration(task.label_delay)
+    test_to = mature + 1 if test_to is None else test_to
+    if test_from is None:
+        test_from = train_to if train_to is not None else test_to - TEST_DAYS * DAY
+    train_to = test_from if train_to is None else train_to
+    train_from = start if train_from is None else train_from
+    if test_from < train_to:
+        raise SplitError("--test-from lies before --train-to: a model is tested on what came after it was trained")
+    if train_from >= train_to:
+        raise SplitError(
+            f"task '{task.name}': no room to train before --train-to; the lake must begin earlier, or T be later "
+            f"(follow-up takes {task.periods[-1]}, the test {TEST_DAYS} days)"
+        )
+    if test_from >= test_to:
+        raise SplitError("--test-to must lie after --test-from")
+    return Windows(train_from, train_to, test_from, test_to)
