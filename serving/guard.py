@@ -27,14 +27,14 @@ class Guard:
         try:
             if scope["path"].startswith(self.prefix):
                 self.keys.check(headers)
-            self._check_length(headers)
+                self._check_length(headers)
         except Problem as problem:
             return await problem.response()(scope, receive, send)
         return await self.app(scope, self._counted(receive), send)
 
     def _check_length(self, headers: Headers) -> None:
         length = headers.get("Content-Length", "0")
-        if not length.isdecimal() or int(length[:20]) > self.limit:
+        if not length.isdecimal() or len(length) > 18 or int(length) > self.limit:
             raise self._too_large()
 
     def _counted(self, receive: Receive) -> Receive:

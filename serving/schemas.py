@@ -114,7 +114,7 @@ class PartsAnswer(Form):
 
 
 class ChancesAnswer(Form):
-    """``need``: probability of the likeliest need it serves; ``stay_points``: points it takes off the risk of leaving."""
+    """``need``: probability of the likeliest need it serves; ``stay_points``: points off the risk of leaving."""
 
     accept: Probability
     need: Probability | None
