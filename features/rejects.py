@@ -1,7 +1,12 @@
 """What happens to rows that cannot be kept: they go to quarantine, each with its reason, and none is lost."""
 
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.facts import Source
 from features.revisions import as_struct
@@ -51,3 +56,33 @@ def new_rejects(source: Source) -> str:
             UNION ALL SELECT '{source.name}', '{CONFLICT}', position, {row} FROM judged WHERE verdict = 'conflict')
         ANTI JOIN quarantine USING (source, reason, position, "row")
         ORDER BY position, reason"""
+
+
+def rejected(
+    source: str, batch: pa.RecordBatch, hexes: Mapping[str, pa.Array], reasons: pa.Array, positions: pa.Array
+) -> pa.Table:
+    """The rows that have a reason, in the form of `QUARANTINE`; ``hexes``: column of keys -> keyed hashes, or null."""
+    bad = pc.is_valid(reasons)
+    columns = {name: _plain(batch[name].filter(bad)) for name in batch.schema.names}
+    for name, keyed in hexes.items():
+        pairs = zip(columns[name], keyed.filter(bad).to_pylist(), strict=True)
+        columns[name] = [f"hmac:{known}" if known else raw for raw, known in pairs]
+    rows = [json.dumps(dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
+    texts = [reasons.filter(bad), positions.filter(bad), pa.array(rows, pa.string())]
+    return pa.table([pa.array([source] * len(rows), pa.string()), *texts], schema=QUARANTINE)
+
+
+def _plain(column: pa.Array) -> list[object]:
+    """Values that JSON knows; instants in ISO 8601, or as microseconds where the calendar has no such year."""
+    if not pa.types.is_timestamp(column.type):
+        return column.to_pylist()
+    return [_iso(micros) for micros in column.cast(pa.int64()).to_pylist()]
+
+
+def _iso(micros: int | None) -> str | int | None:
+    if micros is None:
+        return None
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).isoformat()
+    except OverflowError:
+        return micros

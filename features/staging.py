@@ -76,14 +76,23 @@ class Staging:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def add(self, rows: pa.Table, keys: pa.Table | None = None, quarantined: pa.Table | None = None) -> None:
+    def add(
+        self,
+        rows: pa.Table,
+        keys: pa.Table | None = None,
+        quarantined: pa.Table | None = None,
+        positions: pa.Array | None = None,
+    ) -> None:
         """Sets a batch aside: rows of exactly the source's schema, their keys (`KEYS`), rejects (`rejects.QUARANTINE`).
 
-        Raises `ValueError` naming the column that is missing, too many, of another type, or null where it must not be.
+        ``positions``: int64, rising, the rows' places in the input (default: counted, 1 first); of two rows that
+        contradict each other the earlier is kept. Raises `ValueError` naming the column that is missing, too many, of
+        another type, or null where it must not be.
         """
         _check(rows, self.source.schema, self.source.name)
-        numbers = pa.array(np.arange(self._rows + 1, self._rows + 1 + rows.num_rows))
-        self._put("rows", rows.append_column(revisions.POSITION, numbers))
+        if positions is None:
+            positions = pa.array(np.arange(self._rows + 1, self._rows + 1 + rows.num_rows))
+        self._put("rows", rows.append_column(revisions.POSITION, positions))
         self._rows += rows.num_rows
         if keys is not None:
             _check(keys, KEYS, "keys")

@@ -1,0 +1,141 @@
+"""Row by row (in bulk): which rows become facts, and which go to quarantine and why."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.declare import duration
+from features.facts import TIME, Source
+from features.form import Wanted, cast, form, key_stems
+from features.identity.keys import Hashed, KeyRing
+from features.rejects import rejected
+
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+"""An instant outside ``[EARLIEST, LATEST)`` is a mistake of units or a placeholder, not when a fact happened."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A batch, parted into facts and rejects.
+
+    ``rows`` have the source's schema, ``positions`` (int64) tell their place in the input (1 first), ``keys``
+    (`identity.keys.KEYS`) are theirs, ``rejected`` (`rejects.QUARANTINE`) are the others.
+    """
+
+    rows: pa.Table
+    positions: pa.Array
+    keys: pa.Table
+    rejected: pa.Table
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What the rows of a source are held against. ``assume_delay``: ``known_at`` is ``at`` plus this, such as "1h"."""
+
+    source: Source
+    ring: KeyRing
+    key_types: tuple[str, ...]
+    assume_delay: str | None = None
+
+    def part(self, batch: pa.RecordBatch, before: int = 0) -> Checked:
+        """The batch, parted; ``before``: how many rows of the input came earlier.
+
+        Its columns must have passed `form.check_columns`.
+        """
+        batch = cast(self.source, batch, self.assume_delay)
+        if self.assume_delay:
+            batch = batch.append_column("known_at", _later(batch["at"], duration(self.assume_delay)))
+        hashed = {stem: self._hash(batch, stem) for stem in key_stems(self.source)}
+        reasons = self._reasons(batch, hashed)
+        good = pc.is_null(reasons)
+        positions = pa.array(np.arange(before + 1, before + 1 + batch.num_rows))
+        rows = self._facts(batch, hashed).filter(good)
+        hexes = {stem: h.hex for stem, h in hashed.items()}
+        return Checked(
+            rows,
+            positions.filter(good),
+            self._keys_of(rows, hashed),
+            rejected(self.source.name, batch, hexes, reasons, positions),
+        )
+
+    def _hash(self, batch: pa.RecordBatch, stem: str) -> Hashed:
+        """The keys of the rows whose key is there and of a declared type; null for the others."""
+        types, values = batch[f"{stem}_type"], batch[stem]
+        usable = pc.and_(pc.is_in(types, pa.array(self.key_types, pa.string())), pc.is_valid(values))
+        hashed = self.ring.hash_rows(types.filter(usable), values.filter(usable))
+        mask = usable.to_numpy(zero_copy_only=False)
+        place = pa.array(np.cumsum(mask) - 1, mask=~mask)
+        return Hashed(hashed.key_id.take(place), hashed.hex.take(place), hashed.problem.take(place), hashed.keys)
+
+    def _facts(self, batch: pa.RecordBatch, hashed: dict[str, Hashed]) -> pa.Table:
+        ids = {column: hashed[stem].key_id for stem, column in key_stems(self.source).items()}
+        names = self.source.schema.names
+        return pa.table([ids[name] if name in ids else batch[name] for name in names], schema=self.source.schema)
+
+    def _keys_of(self, rows: pa.Table, hashed: dict[str, Hashed]) -> pa.Table:
+        stored = key_stems(self.source)
+        return pa.concat_tables(
+            h.keys.filter(pc.is_in(h.keys["key_id"], rows[stored[stem]].combine_chunks())) for stem, h in hashed.items()
+        )
+
+    def _reasons(self, batch: pa.RecordBatch, hashed: dict[str, Hashed]) -> pa.Array:
+        """(n,) why a row is rejected (the first of several reasons), null where it is good."""
+        notes = _Notes(batch.num_rows)
+        notes.add(pc.equal(pc.fill_null(batch["id"], ""), ""), "id is missing")
+        for stem, keys in hashed.items():
+            self._note_key(notes, batch, stem, keys)
+        for name in ("at", "known_at"):
+            notes.add(pc.is_null(batch[name]), f"{name} is missing")
+            outside = pc.or_(pc.less(batch[name], _instant(EARLIEST)), pc.greater_equal(batch[name], _instant(LATEST)))
+            notes.add(outside, f"{name} is outside {EARLIEST.year}..{LATEST.year}")
+        own = {c.name for c in self.source.columns}
+        for wanted in form(self.source):
+            if wanted.name in own:
+                _note_value(notes, batch, wanted)
+        return notes.text
+
+    def _note_key(self, notes: "_Notes", batch: pa.RecordBatch, stem: str, keys: Hashed) -> None:
+        types = batch[f"{stem}_type"]
+        notes.add(pc.is_null(types), f"{stem}_type is missing")
+        known = f"' is not one of: {', '.join(self.key_types)}"
+        notes.add(pc.invert(pc.is_in(types, pa.array(self.key_types, pa.string()))), f"{stem}_type '", types, known)
+        notes.add(pc.is_null(batch[stem]), f"{stem} is missing")
+        notes.add(pc.is_valid(keys.problem), f"{stem}: ", keys.problem)
+
+
+class _Notes:
+    """Reasons of n rows, collected; the first one noted for a row stays."""
+
+    def __init__(self, rows: int) -> None:
+        self.text: pa.Array = pa.nulls(rows, pa.string())
+
+    def add(self, wrong: pa.Array, *words: str | pa.Array) -> None:
+        """Notes the words (strings, or one string per row) where ``wrong`` is true; null counts as false."""
+        wrong = pc.fill_null(wrong, False)
+        if pc.any(wrong).as_py():
+            parts = [w if isinstance(w, str) else pc.utf8_slice_codeunits(w, 0, 80) for w in words]
+            reason = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "")
+            self.text = pc.if_else(pc.and_(wrong, pc.is_null(self.text)), reason, self.text)
+
+
+def _note_value(notes: _Notes, batch: pa.RecordBatch, wanted: Wanted) -> None:
+    column = batch[wanted.name]
+    if wanted.required:
+        notes.add(pc.is_null(column), f"{wanted.name} is missing")
+    if wanted.values:
+        unknown = pc.and_(pc.is_valid(column), pc.invert(pc.is_in(column, pa.array(wanted.values))))
+        notes.add(unknown, f"{wanted.name} '", column, f"' is not one of: {', '.join(wanted.values)}")
+    if wanted.kind == "number":
+        notes.add(pc.invert(pc.is_finite(column)), f"{wanted.name} is not a finite number")
+
+
+def _instant(moment: datetime) -> pa.Scalar:
+    return pa.scalar(moment, TIME)
+
+
+def _later(at: pa.Array, micros: int) -> pa.Array:
+    return pc.add(at, pa.scalar(micros, pa.duration("us")))
