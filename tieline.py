@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from features.identity.keys import KeyRing
     from features.lake import Lake, Receipt
     from features.workspace import Workspace
+    from serving.schemas import DecisionAnswer
     from training.run import TrainRecord
 
 _PUBLIC = {
@@ -135,6 +136,11 @@ def progress() -> Progress:
     return Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=say, transient=True
     )
+
+
+def _narrator(bar: Progress, name: str) -> "Callable[[str], None]":
+    shown = bar.add_task(name, total=None)
+    return lambda words: bar.update(shown, description=words)
 
 
 def plain(value: Any) -> Any:
@@ -361,10 +367,7 @@ def train(
     known_by = micros(labels_known_by) if labels_known_by else None
     dates = {name: micros(text) if text else None for name, text in given.items()}
     with progress() as bar:
-        shown = bar.add_task(task, total=None)
-        record, ablation = _train(
-            place, history, task, dates, known_by, ablate, seed, lambda words: bar.update(shown, description=words)
-        )
+        record, ablation = _train(place, history, task, dates, known_by, ablate, seed, _narrator(bar, task))
     _show_training(record, ablation, as_json)
 
 
@@ -444,6 +447,75 @@ def ui(host: str = "127.0.0.1", port: int = 5000) -> None:
     """The MLflow UI over this home's runs and models."""
     command = ["server", "--backend-store-uri", tracking_uri(), "--host", host, "--port", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", *command])
+
+
+# --- the whole way -------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def demo(
+    customers: Annotated[int, typer.Option(min=500)] = 4_000,
+    months: Annotated[int, typer.Option(min=9)] = 12,
+    seed: int = 0,
+) -> None:
+    """Simulate an operator, train churn and needs, and decide for a few of its customers."""
+    from features.simulator import simulate as deliver
+    from serving.auth import open_keys
+
+    place = Place.of(None)
+    out.rule("1. facts: a simulated operator, one table per system")
+    _report(_simulate(place, customers, months, seed), as_json=False)
+    history = place.history()
+    for step, task in enumerate(("churn", "needs"), start=2):
+        out.rule(f"{step}. training '{task}' out of time")
+        with progress() as bar:
+            record, _ = _train(place, history, task, {}, seed=seed, progress=_narrator(bar, task))
+        _show_training(record, None, as_json=False)
+    out.rule("4. decisions: who may leave, why, and what to do")
+    rows = next(b.rows for b in deliver(customers, 1, seed) if b.source == "profile")
+    _decisions(rows.filter(rows["key_type"].to_numpy(zero_copy_only=False) == "customer")["key"].to_pylist())
+    _, key = open_keys(home())
+    out.rule("next")
+    out.print("make ui      review the runs and models: http://127.0.0.1:5000")
+    out.print("make serve   answer a CRM: http://127.0.0.1:8000/docs")
+    if key:
+        out.print(f"             with the API key (shown only this once) {key}", highlight=False)
+    out.print("notebooks/01_tour.ipynb   the same way, step by step")
+
+
+def _decisions(customers: list[str], asked: int = 300) -> None:
+    """Ask for a spread of customers and somebody nobody knows; show the most at risk, the middle and the stranger."""
+    from serving.engine import Engine
+    from serving.resources import open_resources
+    from serving.schemas import ChurnScored, DecisionRequest, Key
+    from serving.settings import Settings
+
+    settings = Settings(home=home(), tracking_uri=tracking_uri())
+    engine = Engine.load(settings, open_resources(settings))
+
+    def ask(kind: str, value: str) -> "DecisionAnswer":
+        return engine.answer(DecisionRequest(keys=[Key(type=kind, value=value)], channel="call_center"))
+
+    chosen = customers[:: max(1, len(customers) // asked)]
+    answers = [(name, ask("customer", name)) for name in chosen]
+    risks = {name: max(a.churn.curve.values()) for name, a in answers if isinstance(a.churn, ChurnScored)}
+    scored = sorted(((n, a) for n, a in answers if n in risks), key=lambda pair: -risks[pair[0]])
+    shown = [*scored[:4], *scored[len(scored) // 2 :][:2], ("an unknown cookie", ask("cookie", "never-seen-before"))]
+    table = Table("who", "leaves within", "likely needs", "why", "what to do", show_lines=True)
+    for name, answer in shown:
+        table.add_row(name, *_decision_cells(answer))
+    out.print(table)
+    out.print(f"windows end and facts are seen up to {shown[0][1].cuts.windows_end:%Y-%m-%d %H:%M} UTC")
+
+
+def _decision_cells(answer: "DecisionAnswer") -> tuple[str, str, str, str]:
+    if answer.churn.status == "scored":
+        risk = "\n".join(f"{days} days {p:.1%}" for days, p in answer.churn.curve.items()) + f"\n{answer.churn.band}"
+    else:
+        risk = f"not applicable: {answer.churn.why}"
+    needs = "\n".join(f"{n.words} {n.probability:.0%}" for n in (answer.needs or [])[:2])
+    why = "\n".join(f"{r.words} ({r.effect_points:+.1f})" for r in answer.reasons[:3])
+    return risk, needs, why, "\n".join(f"{a.slot}. {a.words.agent} ({a.value:+.2f})" for a in answer.actions[:2])
 
 
 def main() -> None:

@@ -30,53 +30,6 @@ def same(left: object, right: object) -> bool:
     return np.float32(left) == np.float32(right)
 
 
-@given(worlds(), st.lists(cutoffs, min_size=1, max_size=3))
-def test_every_feature_equals_the_oracle(world: World, at: list[int]) -> None:
-    pairs = [(e, c) for e in ENTITIES for c in at]
-    frame = engine(world, [e for e, _ in pairs], [c for _, c in pairs])
-    for i, (entity, c) in enumerate(pairs):
-        for feature in FEATURES:
-            expected = world.value(feature, entity, c)
-            assert same(frame[feature.name].iloc[i], expected), (feature.name, entity, c, expected)
-
-
-@given(worlds(), cutoffs, cutoffs)
-def test_two_cuts_windows_end_at_now_and_visibility_at_the_stamp(world: World, now: int, stamp: int) -> None:
-    frame = engine(world, ENTITIES, [now, now], [stamp, stamp])
-    for i, entity in enumerate(ENTITIES):
-        for feature in FEATURES:
-            assert same(frame[feature.name].iloc[i], world.value(feature, entity, now, stamp)), feature.name
-
-
-def without_the_unknown(facts: list[Fact], c: int) -> list[Fact]:
-    return [f for f in facts if f.known_at < c]
-
-
-@given(worlds(), cutoffs)
-def test_what_is_known_later_changes_no_feature(world: World, c: int) -> None:
-    past = replace(
-        world,
-        facts={name: without_the_unknown(facts, c) for name, facts in world.facts.items()},
-        evidence=without_the_unknown(world.evidence, c),
-    )
-    pd.testing.assert_frame_equal(
-        engine(world, ENTITIES, [c, c]).astype(object), engine(past, ENTITIES, [c, c]).astype(object)
-    )
-
-
-@given(worlds(), cutoffs)
-def test_what_happens_later_changes_no_feature(world: World, c: int) -> None:
-    """A row known early about something still to come (planned work) counts only once it has happened."""
-    once = {f.id for fs in world.facts.values() for f in fs if sum(g.id == f.id for g in fs) == 1}
-    past = replace(
-        world,
-        facts={n: [f for f in fs if f.at < c or f.id not in once] for n, fs in world.facts.items()},
-    )
-    pd.testing.assert_frame_equal(
-        engine(world, ENTITIES, [c, c]).astype(object), engine(past, ENTITIES, [c, c]).astype(object)
-    )
-
-
 def ask(id: str, key: int, at: float, known: float, **values: object) -> Fact:
     return Fact(
         id,
@@ -176,3 +129,50 @@ def test_unlinking_ends_the_reach_once_it_is_known(known_to_be_apart: float) -> 
     evidence = [link("on", 11, 1, 0, 0), link("off", 11, 1, 8, known_to_be_apart, "unlinked")]
     world = world_of([ask("before", 11, 5, 5), ask("after", 11, 9, 9)], evidence)
     assert count(world, 15, "10m") == (0 + (1 if known_to_be_apart < 15 else 2))
+
+
+@given(worlds(), st.lists(cutoffs, min_size=1, max_size=3))
+def test_every_feature_equals_the_oracle(world: World, at: list[int]) -> None:
+    pairs = [(e, c) for e in ENTITIES for c in at]
+    frame = engine(world, [e for e, _ in pairs], [c for _, c in pairs])
+    for i, (entity, c) in enumerate(pairs):
+        for feature in FEATURES:
+            expected = world.value(feature, entity, c)
+            assert same(frame[feature.name].iloc[i], expected), (feature.name, entity, c, expected)
+
+
+@given(worlds(), cutoffs, cutoffs)
+def test_two_cuts_windows_end_at_now_and_visibility_at_the_stamp(world: World, now: int, stamp: int) -> None:
+    frame = engine(world, ENTITIES, [now, now], [stamp, stamp])
+    for i, entity in enumerate(ENTITIES):
+        for feature in FEATURES:
+            assert same(frame[feature.name].iloc[i], world.value(feature, entity, now, stamp)), feature.name
+
+
+def without_the_unknown(facts: list[Fact], c: int) -> list[Fact]:
+    return [f for f in facts if f.known_at < c]
+
+
+@given(worlds(), cutoffs)
+def test_what_is_known_later_changes_no_feature(world: World, c: int) -> None:
+    past = replace(
+        world,
+        facts={name: without_the_unknown(facts, c) for name, facts in world.facts.items()},
+        evidence=without_the_unknown(world.evidence, c),
+    )
+    pd.testing.assert_frame_equal(
+        engine(world, ENTITIES, [c, c]).astype(object), engine(past, ENTITIES, [c, c]).astype(object)
+    )
+
+
+@given(worlds(), cutoffs)
+def test_what_happens_later_changes_no_feature(world: World, c: int) -> None:
+    """A row known early about something still to come (planned work) counts only once it has happened."""
+    once = {f.id for fs in world.facts.values() for f in fs if sum(g.id == f.id for g in fs) == 1}
+    past = replace(
+        world,
+        facts={n: [f for f in fs if f.at < c or f.id not in once] for n, fs in world.facts.items()},
+    )
+    pd.testing.assert_frame_equal(
+        engine(world, ENTITIES, [c, c]).astype(object), engine(past, ENTITIES, [c, c]).astype(object)
+    )
