@@ -59,7 +59,7 @@ def append_facts(
     lake: Lake,
     keyring: KeyRing,
     source: str,
-    table: pa.Table,
+    tables: pa.Table | Iterable[pa.Table],
     *,
     key_types: Sequence[str],
     covered: Sequence[Interval] | None = None,
@@ -67,7 +67,7 @@ def append_facts(
     assume_delay: str | None = None,
     progress: Progress | None = None,
 ) -> Receipt:
-    """Appends a table in the form of the source's SELECT: ``id, key_type, key, at, known_at``, own columns, ``void``.
+    """Appends tables in the form of the source's SELECT: ``id, key_type, key, at, known_at``, own columns, ``void``.
 
     Text columns are VARCHAR, numbers any number, flags BOOLEAN, times with a time zone; for ``evidence`` the second
     key is ``other_type, other``. Columns that are not required may be missing (null; ``void`` false; the state of
@@ -79,10 +79,16 @@ def append_facts(
     ``assume_delay``: for tables without ``known_at``, which is then ``at`` plus this ("1h"), stored as assumed.
     """
     checks = Checks(_declared(source), keyring, tuple(key_types), assume_delay)
-    check_columns(checks.source, table.schema, f"the {source} table", assume_delay)
+    given = [tables] if isinstance(tables, pa.Table) else tables
     with lake.stage(source) as staging:
-        seen = _stage(staging, checks, table.to_batches(max_chunksize=BATCH), progress)
+        seen = _stage(staging, checks, _batches(given, checks), progress)
         return staging.commit(seen.extent if covered is None else covered, gaps, _known_at_from(assume_delay))
+
+
+def _batches(tables: Iterable[pa.Table], checks: Checks) -> Iterator[pa.RecordBatch]:
+    for table in tables:
+        check_columns(checks.source, table.schema, f"the {checks.source.name} table", checks.assume_delay)
+        yield from table.to_batches(max_chunksize=BATCH)
 
 
 def _declared(source: str) -> Source:
