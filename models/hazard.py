@@ -7,6 +7,7 @@ about the near future long before their final answer is known (see `models.perio
 have to wait, or learn only from those that ended fast.
 """
 
+import os
 from dataclasses import dataclass, field
 
 import lightgbm as lgb
@@ -14,10 +15,11 @@ import numpy as np
 
 from models import calibrate
 from models.calibrate import Calibration
-from models.periods import COMPETING, EVENT, Periods, accumulate, repeat, stack
+from models.periods import COMPETING, EVENT, Periods, accumulate, repeat, stack, thin
 
 DAY = 86_400_000_000
 _CHUNK = 200_000
+_ROWS_A_THREAD = 200_000
 
 
 class LabelError(ValueError):
@@ -26,7 +28,11 @@ class LabelError(ValueError):
 
 @dataclass(frozen=True)
 class Params:
-    """How a booster is grown; sane and untuned. ``rounds`` is the most; the folds say when to stop."""
+    """How a booster is grown; sane and untuned.
+
+    ``rounds`` is the most, the folds say when to stop. ``most_periods``: how many person-periods are read at most, see
+    `models.periods.thin`. ``num_threads`` 0: one per 200,000 person-periods, as more only wait for each other.
+    """
 
     num_leaves: int = 31
     learning_rate: float = 0.05
@@ -36,10 +42,11 @@ class Params:
     rounds: int = 600
     patience: int = 30
     folds: int = 3
+    most_periods: int = 1_000_000
     num_threads: int = 0
 
-    def lightgbm(self, classes: int, seed: int) -> dict[str, object]:
-        """LightGBM's own parameters; one class less than three is a binary task."""
+    def lightgbm(self, classes: int, rows: int, seed: int) -> dict[str, object]:
+        """LightGBM's own parameters for that many classes (two: a binary task) and person-periods."""
         several = {"objective": "multiclass", "num_class": classes, "metric": "multi_logloss"}
         binary = {"objective": "binary", "metric": "binary_logloss"}
         return {
@@ -49,7 +56,7 @@ class Params:
             "min_child_samples": self.min_child_samples,
             "lambda_l2": self.lambda_l2,
             "feature_fraction": self.feature_fraction,
-            "num_threads": self.num_threads,
+            "num_threads": self.num_threads or min(1 + rows // _ROWS_A_THREAD, os.cpu_count() or 1),
             "seed": seed,
             "deterministic": True,
             "force_row_wise": True,
@@ -59,10 +66,13 @@ class Params:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What fitting saw: person-periods used, events and competing endings among them, rounds, loss out of fold."""
+    """What fitting saw: rows, mature person-periods, how many of these were read, events and competing endings among
+    them, rounds grown, and the loss out of fold (mean log-loss of a person-period).
+    """
 
     rows: int
     person_periods: int
+    read: int
     events: int
     competing: int
     rounds: int
@@ -126,51 +136,49 @@ def fit(
     params = params or Params()
     periods = stack(ending, after, followed, edges, open_ended=open_ended)
     _check(periods, edges, followed, label, open_ended)
-    count = len(edges) + open_ended
-    classes = 3 if (periods.target == COMPETING).any() else 2
-    stacked = np.column_stack([X[periods.row], periods.period.astype(X.dtype)])
-    train = lgb.Dataset(stacked, periods.target, free_raw_data=False)
-    P, rounds, loss = _out_of_fold(train, stacked, periods, groups, params, classes, seed)
-    weight = np.ones(len(periods))
-    calibration = calibrate.fit(P, periods.target, periods.period, count, weight)
-    booster = lgb.train(params.lightgbm(classes, seed), train, rounds)
-    facts = Fitted(
-        rows=len(np.unique(periods.row)),
-        person_periods=len(periods),
-        events=int(np.sum(periods.target == EVENT)),
-        competing=int(np.sum(periods.target == COMPETING)),
-        rounds=rounds,
-        loss=loss,
-    )
-    text = booster.model_to_string()
-    return Hazard(lgb.Booster(model_str=text), calibration, tuple(edges.tolist()), open_ended, classes, facts)
+    counts = np.bincount(periods.target, minlength=3)
+    used, weight = thin(periods, params.most_periods, seed)
+    data = _Data(X, used, weight, folds(groups[used.row], params.folds, seed))
+    grow = params.lightgbm(3 if counts[COMPETING] else 2, len(used), seed)
+    P, rounds, loss = _out_of_fold(data, grow, params)
+    calibration = calibrate.fit(P, used.target, used.period, len(edges) + open_ended, weight)
+    booster = lgb.train(grow, data.lightgbm(), rounds)
+    fitted = Fitted(len(X), len(periods), len(used), int(counts[EVENT]), int(counts[COMPETING]), rounds, loss)
+    # Reading the text back makes the fitted trees the very ones a saved model will have.
+    booster = lgb.Booster(model_str=booster.model_to_string())
+    return Hazard(booster, calibration, tuple(edges.tolist()), open_ended, P.shape[1], fitted)
 
 
-def _out_of_fold(
-    train: lgb.Dataset,
-    stacked: np.ndarray,
-    periods: Periods,
-    groups: np.ndarray,
-    params: Params,
-    classes: int,
-    seed: int,
-) -> tuple[np.ndarray, int, float]:
+@dataclass(frozen=True)
+class _Data:
+    """Stacked person-periods: the rows they come from, what they weigh and the fold they are held out in."""
+
+    X: np.ndarray
+    periods: Periods
+    weight: np.ndarray
+    fold: np.ndarray
+
+    def stacked(self, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """(m, f + 1) features and period of the chosen person-periods."""
+        return np.column_stack([self.X[self.periods.row[chosen]], self.periods.period[chosen].astype(self.X.dtype)])
+
+    def lightgbm(self) -> lgb.Dataset:
+        """All of it, as LightGBM reads it."""
+        return lgb.Dataset(self.stacked(), self.periods.target, weight=self.weight)
+
+
+def _out_of_fold(data: _Data, grow: dict[str, object], params: Params) -> tuple[np.ndarray, int, float]:
     """Out-of-fold probabilities (m, classes), the number of rounds that was best over the folds, its loss."""
-    fold = folds(groups[periods.row], params.folds, seed)
-    splits = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(params.folds)]
-    result = lgb.cv(
-        params.lightgbm(classes, seed),
-        train,
-        params.rounds,
-        folds=splits,
-        callbacks=[lgb.early_stopping(params.patience, verbose=False)],
-        return_cvbooster=True,
-    )
-    losses = next(v for k, v in result.items() if k.endswith("-mean"))
+    splits = [(np.flatnonzero(data.fold != f), np.flatnonzero(data.fold == f)) for f in range(params.folds)]
+    stop = lgb.early_stopping(params.patience, verbose=False)
+    result = lgb.cv(grow, data.lightgbm(), params.rounds, folds=splits, callbacks=[stop], return_cvbooster=True)
+    losses = next(values for name, values in result.items() if name.endswith("-mean"))
     rounds = int(np.argmin(losses)) + 1
-    P = np.empty((len(periods), classes))
-    for booster, (_, held) in zip(result["cvbooster"].boosters, splits, strict=True):
-        P[held] = probabilities(booster, stacked[held], rounds)
+    boosters = result["cvbooster"].boosters
+    parts = [probabilities(b, data.stacked(held), rounds) for b, (_, held) in zip(boosters, splits, strict=True)]
+    P = np.empty((len(data.periods), parts[0].shape[1]))
+    for part, (_, held) in zip(parts, splits, strict=True):
+        P[held] = part
     return P, rounds, float(losses[rounds - 1])
 
 

@@ -59,6 +59,25 @@ def stack(
     )
 
 
+def thin(periods: Periods, most: int, seed: int) -> tuple[Periods, np.ndarray]:
+    """At most ``most`` person-periods and the weight (m,) of each: quiet ones are drawn, and stand for those left out.
+
+    Endings are rare and carry nearly all that can be learned, so every one is kept while they fit into half of
+    ``most``; beyond that they are drawn alike. Weighting each by one over its chance of being drawn keeps every
+    probability right (King & Zeng 2001, "Logistic Regression in Rare Events Data", section 4.2).
+    """
+    if len(periods) <= most:
+        return periods, np.ones(len(periods))
+    quiet = periods.target == NO_ENDING
+    endings = int(np.sum(~quiet))
+    chance = np.where(quiet, 0.0, min(1.0, most / 2 / max(endings, 1)))
+    chance[quiet] = (most - np.sum(chance)) / max(np.sum(quiet), 1)
+    chance = np.minimum(chance, 1.0)
+    kept = np.flatnonzero(np.random.default_rng(seed).random(len(periods)) < chance)
+    taken = Periods(periods.row[kept], periods.period[kept], periods.target[kept], periods.age[kept])
+    return taken, 1.0 / chance[kept]
+
+
 def repeat(X: np.ndarray, periods: int) -> np.ndarray:
     """(n * periods, f + 1): the rows of ``X`` (n, f) once per period, period by period, the period as last column."""
     tiled = np.tile(X, (periods, 1))

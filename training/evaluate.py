@@ -1,7 +1,7 @@
 """How good a model is on later cutoffs: per label and horizon, on the pairs whose outcome there is known."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -73,19 +73,10 @@ def ablation(train: Dataset, test: Dataset, subsets: Mapping[str, Sequence[str]]
     rows = []
     for name, columns in subsets.items():
         settings.progress(f"fitting on '{name}': {len(columns)} features")
-        model = fit(only(train, columns), settings)
-        figures = headline(table(score(model, only(test, columns))))
+        model = fit(train.select(columns), settings)
+        figures = headline(table(score(model, test.select(columns))))
         rows.append({"subset": name, "features": len(columns), **{k: v for k, v in figures.items() if k != "notes"}})
     return pd.DataFrame(rows)
-
-
-def only(data: Dataset, names: Sequence[str]) -> Dataset:
-    """The dataset with the named features alone, in their declared order; `ValueError` on a name it does not have."""
-    unknown = sorted(set(names) - {f.name for f in data.features})
-    if unknown:
-        raise ValueError(f"task '{data.task.name}' has no feature '{unknown[0]}'")
-    kept = tuple(f for f in data.features if f.name in set(names))
-    return replace(data, features=kept, X=data.X[[f.name for f in kept]])
 
 
 def history_subsets(data: Dataset) -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ from models.encode import Encoder
 from models.hazard import Hazard, LabelError, Params
 
 Progress = Callable[[str], None]
+_BAND_ROWS = 20_000
 Kind = Literal["number", "category"]
 
 
@@ -37,6 +38,7 @@ def fit(data: Dataset, settings: Settings) -> Model:
     """The model of a dataset's task; `models.hazard.LabelError` where a label cannot be learned from it."""
     encoder = Encoder.fit(data.X)
     encoded = encoder.transform(data.X)
+    sample = encoded[np.random.default_rng(settings.seed).permutation(len(encoded))[:_BAND_ROWS]]
     hazards, specs = {}, {}
     for i, outcome in enumerate(data.outcomes, start=1):
         settings.progress(f"fitting '{outcome.name}' ({i} of {len(data.outcomes)}) on {len(encoded):,} rows")
@@ -46,7 +48,7 @@ def fit(data: Dataset, settings: Settings) -> Model:
             booster=f"booster_{outcome.name}.txt",
             classes=fitted.classes,
             calibration=fitted.calibration,
-            bands=_bands(fitted.curve(encoded)[:, -1], settings.bands),
+            bands=_bands(fitted.curve(sample)[:, -1], settings.bands),
             fitted=fitted.fitted,
         )
     return Model(_manifest(data, encoder, specs), hazards)

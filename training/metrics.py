@@ -78,6 +78,17 @@ def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
     return sum(b.rows * abs(b.observed - b.expected) for b in found) / len(y) if found else float("nan")
 
 
+def lift(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares (n,) of the rows, riskiest first, and how many times more events they hold than chance would find.
+
+    Equal predictions count as a whole, spread evenly, so that the order of the rows cannot matter.
+    """
+    _, which, rows = np.unique(-p, return_inverse=True, return_counts=True)
+    each = np.bincount(which, weights=y) / rows
+    taken = np.arange(1, len(y) + 1)
+    return taken / len(y), np.cumsum(each[np.sort(which)]) / taken / np.mean(y)
+
+
 def score(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     """Every metric of one set of predictions."""
     return {

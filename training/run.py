@@ -1,0 +1,190 @@
+"""One training run: fit, test on later cutoffs, and (apart) track and register it in MLflow."""
+
+import getpass
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.utils.time import get_current_time_millis
+
+from features.dataset import Dataset
+from models import bundle
+from models.bundle import Model
+from models.registry import CHAMPION, Registry, quiet
+from training import evaluate, plots
+from training.card import card
+from training.evaluate import Scored
+from training.fit import Settings, fit, instant
+
+BUNDLE = "bundle"
+_BATCH = 500
+
+
+class TrainError(ValueError):
+    """Datasets that cannot be trained on or tested with; the message says why."""
+
+
+@dataclass(frozen=True)
+class TrainRecord:
+    """What a training run found. ``run_id``, ``version`` and ``champion`` are set once it was tracked."""
+
+    model: Model
+    train: Dataset = field(repr=False)
+    test: Dataset = field(repr=False)
+    settings: Settings
+    scored: tuple[Scored, ...] = field(repr=False)
+    detail: pd.DataFrame = field(repr=False)
+    headline: Mapping[str, object]
+    retrospective: bool
+    run_id: str | None = None
+    version: int | None = None
+    champion: bool | None = None
+
+    def summary(self) -> dict[str, object]:
+        """The figures as JSON can say them: the headline, then one entry per label and horizon; NaN becomes null."""
+        rows = self.detail.to_dict(orient="records")
+        return {
+            "task": self.model.manifest.task,
+            **self.headline,
+            "train_rows": len(self.train.X),
+            "labels_known_by": instant(self.train.seen),
+            "retrospective": self.retrospective,
+            "model_id": self.model.id or None,
+            "run_id": self.run_id,
+            "model_version": self.version,
+            "champion": self.champion,
+            "detail": [{str(k): evaluate.plain(v) if isinstance(v, float) else v for k, v in r.items()} for r in rows],
+        }
+
+
+def train(
+    train_data: Dataset, test_data: Dataset, *, settings: Settings | None = None, train_to: int | None = None
+) -> TrainRecord:
+    """The record of a model fitted on one dataset and tested on another of later cutoffs.
+
+    ``train_to`` (UTC microseconds) is the training instant T; labels seen later than that make the run retrospective.
+    By default it is the instant the training labels were seen. Raises `TrainError` for an empty dataset, for test
+    cutoffs that are not later, and `models.hazard.LabelError` for a label that cannot be learned.
+    """
+    settings = settings or Settings()
+    _check(train_data, test_data)
+    model = fit(train_data, settings)
+    settings.progress(f"testing on {len(test_data.X):,} later rows")
+    scored = evaluate.score(model, test_data)
+    detail = evaluate.table(scored)
+    retrospective = train_to is not None and train_data.seen > train_to
+    return TrainRecord(
+        model, train_data, test_data, settings, tuple(scored), detail, evaluate.headline(detail), retrospective
+    )
+
+
+def track(
+    record: TrainRecord, uri: str, artifacts: str, *, who: str | None = None, name: str | None = None
+) -> TrainRecord:
+    """The record with its MLflow run, registered version and whether that became the champion.
+
+    ``uri`` is the tracking store, ``artifacts`` the root of the artifacts of a new experiment, ``name`` the registered
+    model (by default the task's name). A run that breaks off is marked as failed.
+    """
+    who, name = who or getpass.getuser(), name or record.model.manifest.task
+    quiet()
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    run = client.create_run(_experiment(client, name, artifacts), run_name=f"{name} {instant(record.train.seen)}")
+    try:
+        client.log_batch(run.info.run_id, params=_params(record), tags=_tags(record, who))
+        _log_metrics(client, run.info.run_id, record)
+        record = replace(record, model=_log_files(client, run.info.run_id, record))
+    except BaseException:
+        client.set_terminated(run.info.run_id, status="FAILED")
+        raise
+    client.set_terminated(run.info.run_id)
+    registry = Registry(uri)
+    version = registry.register(
+        name,
+        run.info.run_id,
+        f"{run.info.artifact_uri}/{BUNDLE}",
+        model_id=record.model.id,
+        description=card(record.model, record.train, record.test, dict(record.headline)),
+        who=who,
+    )
+    is_champion = registry.champion(name).version == version
+    record.settings.progress(f"registered '{name}' version {version}{f', {CHAMPION}' if is_champion else ''}")
+    return replace(record, run_id=run.info.run_id, version=version, champion=is_champion)
+
+
+def _check(train_data: Dataset, test_data: Dataset) -> None:
+    for name, data in (("train", train_data), ("test", test_data)):
+        if data.X.empty:
+            raise TrainError(f"task '{data.task.name}': no {name} cutoffs in the window: widen it, or ingest more")
+    first, last = test_data.cutoff.min(), train_data.cutoff.max()
+    if first <= last:
+        raise TrainError(
+            f"test cutoffs begin at {instant(first)}, not after the last train cutoff ({instant(last)}): "
+            "a model is tested on what came later"
+        )
+
+
+def _experiment(client: MlflowClient, name: str, artifacts: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found:
+        return str(found.experiment_id)
+    return str(client.create_experiment(name, artifact_location=f"{artifacts.rstrip('/')}/{name}"))
+
+
+def _params(record: TrainRecord) -> list[Param]:
+    data = record.train
+    values = {
+        **asdict(record.settings.params),
+        "seed": record.settings.seed,
+        "features": len(data.features),
+        "periods": ", ".join(evaluate.horizons(data)),
+        "gap": data.task.gap,
+        "label_delay": data.task.label_delay,
+        "train_from": instant(data.cutoff.min()),
+        "train_to": instant(data.cutoff.max()),
+        "test_from": instant(record.test.cutoff.min()),
+        "test_to": instant(record.test.cutoff.max()),
+        "train_rows": len(data.X),
+        "test_rows": len(record.test.X),
+    }
+    return [Param(key, str(value)) for key, value in values.items()]
+
+
+def _tags(record: TrainRecord, who: str) -> list[RunTag]:
+    values = {
+        "task": record.model.manifest.task,
+        "labels_known_by": instant(record.train.seen),
+        "retrospective": str(record.retrospective).lower(),
+        "lake_fingerprint": record.train.fingerprint,
+        "test_lake_fingerprint": record.test.fingerprint,
+        "mlflow.user": who,
+    }
+    return [RunTag(key, value) for key, value in values.items()]
+
+
+def _log_metrics(client: MlflowClient, run_id: str, record: TrainRecord) -> None:
+    now = get_current_time_millis()
+    values = {k: v for k, v in record.headline.items() if isinstance(v, int | float)}
+    for row in record.detail.to_dict(orient="records"):
+        place = f"{row.pop('label')}.{row.pop('horizon')}"
+        values |= {f"{place}.{k}": v for k, v in row.items() if v == v}
+    found = [Metric(key, float(value), now, 0) for key, value in values.items()]
+    for i in range(0, len(found), _BATCH):
+        client.log_batch(run_id, metrics=found[i : i + _BATCH])
+
+
+def _log_files(client: MlflowClient, run_id: str, record: TrainRecord) -> Model:
+    """The model, now with its id, after its bundle, plots and tables were logged."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        model = replace(record.model, id=bundle.save(record.model, folder / BUNDLE))
+        (folder / "plots").mkdir()
+        for scored in record.scored:
+            plots.draw(scored, model.manifest.task, folder / "plots")
+        record.detail.to_csv(folder / "metrics.csv", index=False)
+        client.log_artifacts(run_id, str(folder))
+    return model
