@@ -11,7 +11,7 @@ import sys
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from features.identity.keys import KeyRing
     from features.lake import Lake, Receipt
     from features.workspace import Workspace
-    from serving.schemas import DecisionAnswer
+    from serving.schemas import DecisionAnswer, FactAnswer
     from training.run import TrainRecord
 
 _PUBLIC = {
@@ -51,8 +51,8 @@ _PUBLIC = {
 _OURS = {"features", "models", "training", "serving"}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-say = Console(stderr=True)
-out = Console()
+say = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
+out = Console(width=None if sys.stdout.isatty() else 140)
 
 WorkspaceOption = Annotated[
     Path | None,
@@ -109,7 +109,7 @@ class Place:
         return History.load(self.lake, self.workspace.catalog, snapshot)
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Say what is wrong and stop with exit code 1."""
     say.print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
     raise typer.Exit(1)
@@ -180,36 +180,28 @@ def ingest(
         fail("--input FILE is missing: which raw file?")
     if sql is not None and source is None:
         fail("--sql needs the source its rows are facts of: tieline ingest SOURCE --sql FILE --input FILE")
-    files = {source: sql} if source and sql else place.workspace.sql_files
-    if source and source not in files:
-        fail(f"workspace '{place.workspace.name}' has no sql/{source}.sql: give --sql FILE")
-    if not files:
-        fail(f"workspace '{place.workspace.name}' has no sql/*.sql: name a source and give --sql FILE")
+    files = place.workspace.sql_files if sql is None else {str(source): sql}
+    if not files or (source is not None and source not in files):
+        fail(f"workspace '{place.workspace.name}' has no sql/{source or '*'}.sql: name a source and give --sql FILE")
     receipts = []
     with progress() as bar:
         for name, path in files.items() if source is None else [(source, files[source])]:
-            task = bar.add_task(f"{name}: reading", total=None)
+            narrate = _narrator(bar, f"{name}: reading")
             receipts.append(
                 run(
                     place.lake,
                     place.keyring(),
                     name,
-                    Path(path).read_text() if Path(path).exists() else _absent(path),
+                    path,
                     input,
                     key_types=place.workspace.catalog.key_types,
                     assume_delay=assume_delay,
-                    progress=lambda rows, task=task, name=name: bar.update(task, description=f"{name}: {rows:,} rows"),
+                    progress=lambda rows, narrate=narrate, name=name: narrate(f"{name}: {rows:,} rows"),  # type: ignore[misc]
                 )
             )
-            bar.update(task, total=1, completed=1)
     _report(receipts, as_json)
     if sum(r.quarantined for r in receipts) > max_quarantined:
         fail("rows were quarantined; nothing is lost: see `tieline quarantine`, mend the SQL or the feed, ingest again")
-
-
-def _absent(path: object) -> str:
-    fail(f"{path}: there is no such file")
-    raise AssertionError
 
 
 def _report(receipts: "list[Receipt]", as_json: bool) -> None:
@@ -303,9 +295,10 @@ def simulate(
 
 def _simulate(place: Place, customers: int, months: int, seed: int) -> "list[Receipt]":
     """Append everything the simulator delivers, one commit per source, then compact."""
-    from features.ingest import append_facts
+    import pyarrow as pa
 
     from features import simulator
+    from features.ingest import append_facts
 
     keyring = place.keyring()
     receipts: list[Receipt] = []
@@ -323,7 +316,7 @@ def _simulate(place: Place, customers: int, months: int, seed: int) -> "list[Rec
                     place.lake,
                     keyring,
                     source,
-                    [b.rows for b in batches],
+                    pa.concat_tables([b.rows for b in batches]),
                     key_types=place.workspace.catalog.key_types,
                     covered=[i for b in batches for i in b.covered],
                 )
@@ -514,8 +507,15 @@ def _decision_cells(answer: "DecisionAnswer") -> tuple[str, str, str, str]:
     else:
         risk = f"not applicable: {answer.churn.why}"
     needs = "\n".join(f"{n.words} {n.probability:.0%}" for n in (answer.needs or [])[:2])
-    why = "\n".join(f"{r.words} ({r.effect_points:+.1f})" for r in answer.reasons[:3])
+    why = "\n".join(f"{r.effect_points:+.1f} {r.words}{_because(r.facts)}" for r in answer.reasons[:3])
     return risk, needs, why, "\n".join(f"{a.slot}. {a.words.agent} ({a.value:+.2f})" for a in answer.actions[:2])
+
+
+def _because(facts: "list[FactAnswer]") -> str:
+    def said(value: float | str | None) -> str:
+        return "none" if value is None else f"{value:,.3g}" if isinstance(value, float) else value
+
+    return "".join(f": {f.meaning} {said(f.value)}, usually {said(f.typical)}" for f in facts[:1])
 
 
 def main() -> None:
