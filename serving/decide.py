@@ -15,6 +15,8 @@ from models.reasons import Reason, reasons
 from serving.champion import Champions
 
 _SHOWN = 5
+_SMALLEST = 0.05
+"""Points of risk; a smaller effect would be said as 0.0."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def score_churn(models: Champions, row: pd.DataFrame) -> Churn:
     row = row[list(model.features)]
     curve = model.predict(row)[label][0]
     days = [edge // DAY for edge in model.edges]
-    why = tuple(reasons(model, row, label)[:_SHOWN])
+    why = tuple(r for r in reasons(model, row, label)[:_SHOWN] if abs(r.effect) >= _SMALLEST)
     return Churn(dict(zip(days, curve.tolist(), strict=True)), model.band(label, float(curve[-1])), why)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from features.declare import Feature, Task
 from features.history import History
+from features.rules import holds
 from serving.answer import answer
 from serving.champion import CHURN, NEEDS
 from serving.decide import Person, decide
@@ -36,7 +37,9 @@ class Engine:
         """Read the lake and answer once for somebody, so that the kernel is compiled and every model has run."""
         catalog = resources.workspace.catalog
         models = resources.champions
+        rules = [rule for name in models.named for rule in catalog.task(name).eligible]
         read = {*models.churn.model.features, *models.needs.model.features, *resources.actions.reads}
+        read |= {rule.feature for rule in rules}
         features = tuple(f for f in catalog.features if f.name in read)
         engine = cls(settings, resources, History.load(resources.lake, catalog), features)
         engine._warm()
@@ -75,11 +78,12 @@ class Engine:
             why = _NOT_ONE[found.state]
             return Person(missing(self.features), found.state != "ambiguous", why, why)
         row = self.history.frame(self._churn.entity, found.entities, np.array([now]), self.features)
-        return Person(row, True, self._not_eligible(CHURN, found, now), self._not_eligible(NEEDS, found, now))
+        return Person(row, True, self._not_eligible(CHURN, row), self._not_eligible(NEEDS, row))
 
-    def _not_eligible(self, name: str, found: Match, now: int) -> str | None:
+    def _not_eligible(self, name: str, row: pd.DataFrame) -> str | None:
+        """Why a task may not be asked about this customer: the rule code training draws its rows with."""
         task = self.resources.workspace.catalog.task(name)
-        if self.history.eligible(task, found.entities, np.array([now]))[0]:
+        if holds(task.eligible, row)[0]:
             return None
         rules = ", ".join(
             f"{r.feature} {r.operator} {'' if r.value is None else r.value}".strip() for r in task.eligible

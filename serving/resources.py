@@ -34,9 +34,9 @@ def open_resources(settings: Settings) -> Resources:
         keyring = KeyRing(load_secret(settings.home))
     except ValueError as error:
         raise StartError(str(error)) from error
-    lake = Lake(settings.lake)
+    lake = Lake(workspace.lake_folder(settings.home))
     if not lake.snapshot().version:
-        raise StartError(f"the lake {settings.lake} is empty: run `tieline simulate` or `tieline ingest` first")
+        raise StartError(f"the lake {lake.root} is empty: run `tieline simulate` or `tieline ingest` first")
     _store_exists(settings)
     return Resources(workspace, actions, champion.load(settings.models, workspace.catalog, actions), lake, keyring)
 

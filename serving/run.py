@@ -18,4 +18,4 @@ def run(settings: Settings) -> None:
     server = uvicorn.Server(uvicorn.Config(app, host=settings.host, port=settings.port, server_header=False))
     server.run()
     if app.state.failure is not None:
-        raise StartError(f"the lake {settings.lake} could not be loaded: {app.state.failure}") from app.state.failure
+        raise StartError(f"the lake could not be loaded: {app.state.failure}") from app.state.failure

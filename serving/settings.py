@@ -27,7 +27,7 @@ def _instant(text: str) -> datetime | None:
 class Settings(BaseSettings):
     """How this instance serves.
 
-    ``home`` holds lake, secret and API keys; ``tracking_uri`` is the MLflow store (by default a file in ``home``).
+    ``home`` holds lakes, secret and API keys; ``tracking_uri`` is the MLflow store (by default a file in ``home``).
     ``as_of``: which instant is now. ``lake``: the last instant the lake covers (right for a lake that does not grow
     while it is served); ``now``: the clock; or an instant with its zone.
     """
@@ -41,11 +41,6 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     body_limit: int = Field(default=65_536, ge=1_024, description="bytes")
-
-    @property
-    def lake(self) -> Path:
-        """Where the lake lies."""
-        return self.home / "lake"
 
     @property
     def models(self) -> str:

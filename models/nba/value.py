@@ -53,8 +53,8 @@ def parts(catalogue: Catalogue, needs: Mapping[str, np.ndarray], churn: np.ndarr
         worth=np.outer(ones, [a.worth for a in actions]),
         needs=np.column_stack([served(a, needs, size) for a in actions]) * accept * [a.margin for a in actions],
         stay=np.nan_to_num(stay_effect(catalogue, churn) * np.asarray(worth)[:, None], nan=0.0),
-        cost=np.outer(-ones, [a.cost for a in actions]),
-        discount=np.outer(-ones, accept * [a.discount for a in actions]),
+        cost=0.0 - np.outer(ones, [a.cost for a in actions]),
+        discount=0.0 - np.outer(ones, accept * [a.discount for a in actions]),
     )
 
 

@@ -15,7 +15,7 @@ def test_they_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("TIELINE_HOME", str(tmp_path))
     monkeypatch.setenv("TIELINE_PORT", "9000")
     settings = Settings()
-    assert (settings.home, settings.port, settings.lake) == (tmp_path, 9000, tmp_path / "lake")
+    assert (settings.home, settings.port) == (tmp_path, 9000)
     assert settings.models == f"sqlite:///{tmp_path}/mlflow.db"
 
 

@@ -1,0 +1,182 @@
+"""How serving starts: ready only when warm, and not at all, with a clear word, when something is missing."""
+
+import json
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running import Service, running, wait_until_ready
+from small_operator import Operator
+
+from features.workspace import load_workspace
+from models.registry import Registry
+from serving.app import create_app
+from serving.errors import StartError
+from serving.run import run
+from serving.settings import Settings
+
+
+def home_of(operator: Operator, folder: Path) -> Settings:
+    """A copy of the operator's lake and keys in another home, served by the same model store."""
+    home = folder / "home"
+    shutil.copytree(
+        operator.settings.home, home, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts", "api_keys.json")
+    )
+    return Settings(home=home, tracking_uri=operator.settings.models)
+
+
+def test_health_needs_no_key_and_readiness_names_the_models(service: Service) -> None:
+    assert service.client.get("/healthz").json() == {"status": "alive"}
+    ready = service.client.get("/readyz").json()
+    assert ready["status"] == "ready"
+    assert set(ready["model"]) == {"churn", "needs"}
+
+
+def test_until_it_is_warm_it_is_alive_but_not_ready(
+    operator: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = create_app(home_of(operator, tmp_path))
+    headers = {"X-API-Key": capsys.readouterr().err.split()[-1]}
+    body = {"keys": [{"type": "cookie", "value": "x"}], "channel": "web"}
+    with running(app, lifespan="off") as client:
+        assert client.get("/healthz").status_code == 200
+        for answer in (client.get("/readyz"), client.post("/v1/decisions", json=body, headers=headers)):
+            assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+            assert answer.headers["retry-after"] == "1"
+            assert "loading" in answer.json()["detail"]
+
+
+def test_the_key_is_shown_by_the_first_start_only(
+    operator: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = home_of(operator, tmp_path)
+    create_app(settings)
+    first = capsys.readouterr()
+    assert "API key" in first.err
+    assert first.out == ""
+    create_app(settings)
+    assert "API key" not in capsys.readouterr().err
+
+
+def test_an_empty_home_says_how_to_fill_it(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match=r"lake .* is empty: run `tieline simulate` or `tieline ingest`"):
+        create_app(Settings(home=tmp_path))
+    assert not (tmp_path / "api_keys.json").exists(), "a key was made, and shown to nobody"
+
+
+def test_without_a_model_store_the_start_names_the_command_and_makes_no_store(
+    operator: Operator, tmp_path: Path
+) -> None:
+    settings = home_of(operator, tmp_path).model_copy(update={"tracking_uri": None})
+    with pytest.raises(StartError, match="run `tieline train churn`"):
+        create_app(settings)
+    assert not (settings.home / "mlflow.db").exists()
+
+
+def test_an_empty_model_store_names_the_command(operator: Operator, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/empty.db"
+    with pytest.raises(Exception, match="no champion"):
+        Registry(uri).champion("churn")
+    with pytest.raises(StartError, match=r"no champion for 'churn'.*run `tieline train churn` first"):
+        create_app(home_of(operator, tmp_path).model_copy(update={"tracking_uri": uri}))
+
+
+def test_a_changed_model_file_stops_the_start(operator: Operator, tmp_path: Path) -> None:
+    settings = home_of(operator, tmp_path)
+    path = Registry(settings.models).champion("needs").path / "model.json"
+    original = path.read_bytes()
+    path.write_bytes(original.replace(b'"needs"', b'"meeds"'))
+    try:
+        with pytest.raises(StartError, match=r"model\.json"):
+            create_app(settings)
+    finally:
+        path.write_bytes(original)
+
+
+Edit = Callable[[Path], None]
+
+
+def _no_actions(folder: Path) -> None:
+    (folder / "actions.yaml").unlink()
+
+
+def _wrong_actions(folder: Path) -> None:
+    path = folder / "actions.yaml"
+    path.write_text(path.read_text().replace("profile_payment_last", "profile_payment_lost"))
+
+
+def _unknown_need(folder: Path) -> None:
+    path = folder / "actions.yaml"
+    path.write_text(path.read_text().replace("  security: security", "  calm: calm").replace("[security]", "[calm]"))
+
+
+def _other_features(folder: Path) -> None:
+    path = folder / "catalog.py"
+    path.write_text(
+        path.read_text().replace("*telecom.features", '*(f for f in telecom.features if f.source != "contact")')
+    )
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (_no_actions, "there is no actions.yaml"),
+        (_wrong_actions, r"actions\.yaml:\d+: action 'device_offer', eligibility\.1\.feature: .*profile_payment_last"),
+        (_unknown_need, "serves the need 'calm', which champion 'needs' version 1 does not predict"),
+        (_other_features, r"champion 'churn' version 1 reads the feature .* run `tieline train churn` again"),
+    ],
+)
+def test_a_workspace_that_does_not_fit_stops_the_start(
+    operator: Operator, tmp_path: Path, edit: Edit, says: str
+) -> None:
+    settings = home_of(operator, tmp_path)
+    folder = tmp_path / "telecom"
+    folder.mkdir()
+    shutil.copy(load_workspace().folder / "actions.yaml", folder)
+    (folder / "catalog.py").write_text(
+        "from dataclasses import replace\n"
+        "from features.catalog import CATALOG as telecom\n"
+        "tasks = tuple(replace(t, features=None) for t in telecom.tasks)\n"
+        "CATALOG = replace(telecom, features=(*telecom.features,), tasks=tasks)\n"
+    )
+    create_app(settings.model_copy(update={"workspace": folder}))
+    edit(folder)
+    with pytest.raises(StartError, match=says):
+        create_app(settings.model_copy(update={"workspace": folder}))
+
+
+def test_a_short_secret_stops_the_start(operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIELINE_SECRET", "short")
+    with pytest.raises(StartError, match="TIELINE_SECRET"):
+        create_app(home_of(operator, tmp_path))
+
+
+def test_a_lake_that_cannot_be_read_ends_the_process_with_its_reason(operator: Operator, tmp_path: Path) -> None:
+    settings = home_of(operator, tmp_path)
+    for path in (settings.home / "lakes").rglob("*.parquet"):
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(StartError, match=r"the lake could not be loaded: .*\.parquet"):
+        run(settings.model_copy(update={"port": 0}))
+
+
+def test_another_instant_changes_what_is_seen(
+    operator: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = "2024-12-01T00:00:00+00:00"
+    app = create_app(home_of(operator, tmp_path).model_copy(update={"as_of": start}))
+    service_headers = {"X-API-Key": capsys.readouterr().err.split()[-1]}
+    with running(app) as client:
+        wait_until_ready(client)
+        body = Service(operator, client, service_headers).ask(("customer", operator.active[0])).json()
+    assert body["cuts"]["visible_to"] == "2024-12-01T00:00:00Z"
+    assert body["churn"]["status"] == "not_applicable"
+
+
+def test_two_homes_do_not_share_keys(operator: Operator, tmp_path: Path, service: Service) -> None:
+    settings = home_of(operator, tmp_path)
+    create_app(settings)
+    ours, theirs = (json.loads((s.home / "api_keys.json").read_text()) for s in (settings, operator.settings))
+    assert ours["keys"][0]["sha256"] != theirs["keys"][0]["sha256"]
+    assert stat.S_IMODE((settings.home / "api_keys.json").stat().st_mode) == 0o600
