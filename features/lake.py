@@ -78,8 +78,9 @@ class Lake:
         taken = snapshot or self.snapshot()
         schema = declared(source).schema.append(revisions.UNTIL)
         schema = pa.schema([schema.field(name) for name in columns or schema.names])
-        files = [taken.stored[p] for p in taken.ready.get(source) or taken.files.get(source, ())]
-        if source in taken.ready:
+        ready = source in taken.ready
+        files = [taken.stored[p] for p in (taken.ready if ready else taken.files).get(source, ())]
+        if ready:
             with store.blaming(self.root, files):
                 parts = [pq.read_table(self.root / f.path, columns=schema.names) for f in files]
             return pa.concat_tables([schema.empty_table(), *parts]).select(schema.names)
