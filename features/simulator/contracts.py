@@ -43,9 +43,9 @@ def renewals(world: World) -> None:
 
 
 def renew(world: World, who: np.ndarray) -> None:
-    """Bind customers for two more years from today, or from the end of their present contract."""
+    """Bind customers for two years from today."""
     people = world.people
-    people.contract_end[who] = np.maximum(people.contract_end[who], world.now) + TERM_DAYS * DAY
+    people.contract_end[who] = world.now + TERM_DAYS * DAY
     people.rises[who] *= 0.5
     at = np.full(len(who), world.now + DAY - 1)
     world.ledger.add("profile", "customer", who, at, who, contract_end=people.contract_end[who])

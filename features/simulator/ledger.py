@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from features.facts import SOURCES, Column
-from features.simulator import corrections, names
+from features.facts import SOURCES
+from features.simulator import corrections
 from features.simulator.clock import DAY, HOUR, MINUTE
-from features.simulator.vocabulary import KEY_TYPES, code, words
+from features.simulator.tables import Chunk, Value, coded, joined_chunks, own_columns, table
+from features.simulator.vocabulary import KEY_TYPES
 
 LAGS: dict[str, tuple[float, float]] = {
     "journey": (1 * MINUTE, 9 * MINUTE),
@@ -24,9 +25,6 @@ LAGS: dict[str, tuple[float, float]] = {
     "evidence": (5 * MINUTE, 1 * HOUR),
 }
 """After how long a source's rows become known: shortest and longest, in microseconds."""
-
-Value = str | float | bool | np.ndarray
-Chunk = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Ledger:
             "void": np.zeros(n, bool),
             "owner": np.full(n, -1) if owner is None else np.asarray(owner, np.int64),
         }
-        chunk |= {name: _coded(source, name, columns.get(name), n) for name in _own(source)}
+        chunk |= {name: coded(source, name, columns.get(name), n) for name in own_columns(source)}
         self._next[source] += n
         self._chunks[source].append(chunk)
         self._chunks[source] += corrections.of(source, chunk, self._rng, *self._shares)
@@ -81,7 +79,7 @@ class Ledger:
         return [self._batch(source, joined, ended, start, end) for source in SOURCES]
 
     def _batch(self, source: str, joined: np.ndarray, ended: np.ndarray, start: int, end: int) -> Batch:
-        whole = _concatenated(source, self._chunks[source])
+        whole = joined_chunks(source, self._chunks[source])
         ready = whole["known_at"] < end
         self._chunks[source] = [{name: values[~ready] for name, values in whole.items()}]
         owner, at = whole["owner"], whole["at"]
@@ -89,66 +87,5 @@ class Ledger:
         ready[ours] &= (joined[owner[ours]] <= at[ours]) & (at[ours] <= ended[owner[ours]])
         chosen = np.flatnonzero(ready)
         chosen = chosen[np.argsort(whole["known_at"][chosen], kind="stable")]
-        rows = _table(source, {name: values[chosen] for name, values in whole.items()})
+        rows = table(source, {name: values[chosen] for name, values in whole.items()})
         return Batch(source, rows, ((start, end),))
-
-
-def _own(source: str) -> tuple[str, ...]:
-    own = tuple(column.name for column in SOURCES[source].columns if column.kind != "key")
-    return (*own, "other_type", "other") if source == "evidence" else own
-
-
-def _concatenated(source: str, chunks: list[Chunk]) -> Chunk:
-    if chunks:
-        return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-    common = ("id", "key_type", "key", "at", "known_at", "void", "owner")
-    empty = {name: np.zeros(0, bool if name == "void" else np.int64) for name in common}
-    return empty | {name: _coded(source, name, None, 0) for name in _own(source)}
-
-
-def _coded(source: str, name: str, value: Value | None, n: int) -> np.ndarray:
-    """A column as numbers: NaN is null for numbers, -1 for everything else."""
-    if name == "other_type":
-        return np.full(n, -1 if value is None else KEY_TYPES.index(str(value)), np.int8)
-    kind = "time" if name == "other" else SOURCES[source].column(name).kind
-    if kind == "number":
-        return _filled(np.nan if value is None else value, n, np.float64)
-    if isinstance(value, str):
-        value = code(source, name, value)
-    return _filled(-1 if value is None else value, n, np.int8 if kind in ("category", "flag") else np.int64)
-
-
-def _filled(value: Value, n: int, dtype: type) -> np.ndarray:
-    return np.broadcast_to(np.asarray(value), (n,)).astype(dtype)
-
-
-def _table(source: str, rows: Chunk) -> pa.Table:
-    columns = {
-        "id": names.ids(source, rows["id"]),
-        "key_type": _spelled(rows["key_type"], KEY_TYPES),
-        "key": names.keys(rows["key_type"], rows["key"]),
-        "at": names.instants(rows["at"]),
-        "known_at": names.instants(rows["known_at"]),
-        "void": pa.array(rows["void"]),
-    }
-    if source == "evidence":
-        columns["other_type"] = _spelled(rows["other_type"], KEY_TYPES)
-        columns["other"] = names.keys(rows["other_type"], rows["other"])
-    columns |= {c.name: _rendered(source, c, rows[c.name]) for c in SOURCES[source].columns if c.kind != "key"}
-    return pa.table(columns)
-
-
-def _rendered(source: str, column: Column, values: np.ndarray) -> pa.Array:
-    if column.kind == "number":
-        return pa.array(values, mask=np.isnan(values))
-    if column.kind == "category":
-        return _spelled(values, words(source, column.name))
-    if column.kind == "time":
-        return names.instants(values)
-    if column.kind == "case":
-        return names.ids(column.name, values)
-    return pa.array(values > 0, mask=values < 0)
-
-
-def _spelled(codes: np.ndarray, vocabulary: tuple[str, ...]) -> pa.Array:
-    return pa.array(vocabulary).take(pa.array(codes, mask=codes < 0))

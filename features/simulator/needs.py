@@ -7,7 +7,8 @@ import numpy as np
 from features.simulator.clock import DAY, YEAR_DAYS
 from features.simulator.contracts import renew
 from features.simulator.journeys import touch, voice
-from features.simulator.people import connect, introduce_lines, tenure_years
+from features.simulator.people import connect, tenure_years
+from features.simulator.registers import introduce_lines
 from features.simulator.scenario import NEEDS
 from features.simulator.vocabulary import PLAN_PRICES, SEGMENTS, code
 from features.simulator.world import World
@@ -40,7 +41,7 @@ def drivers(world: World) -> np.ndarray:
             0.4 + 5 * np.minimum(people.shocks[who], 2),
             np.clip(device_age - 0.8, 0.05, 3),
             people.traveller[who] * np.exp(1.2 * world.clock.season(world.day)),
-            np.where(family, 2.2, 0.7) / people.lines[who],
+            np.where(family, 2.2, 0.7) / people.lines[who] ** 2,
             np.where(senior, 2.0, 0.8)
             * np.where(tenure_years(world, who) < 0.5, 3.0, 1.0)
             * (1.5 - people.digital[who]),

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from features.facts import SEVERITIES
 from features.simulator.clock import DAY, HOUR
 from features.simulator.journeys import touch, voice
 from features.simulator.promises import resolved
@@ -11,6 +10,9 @@ from features.simulator.vocabulary import REGIONS, words
 from features.simulator.world import World
 
 DUE = "felt"
+SEVERITY_HOURS = (2.0, 12.0, 36.0)
+"""A case is a warning below the first, critical from the last."""
+
 OWN_FAULT_WEIGHT, SITE_FAULT_WEIGHT, PLANNED_WEIGHT = 1.0, 1.0, 0.1
 
 
@@ -96,8 +98,7 @@ def _record(
 ) -> None:
     """Two facts per case: opened, and cleared with the minutes lost."""
     case = world.next_cases(len(keys))
-    bands = np.array([1.0, 4.0, 12.0])
-    severity = np.zeros(len(keys), int) if planned else np.digitize(hours, bands).clip(max=len(SEVERITIES) - 1)
+    severity = np.zeros(len(keys), int) if planned else np.digitize(hours, SEVERITY_HOURS)
     shared = {"case": case, "severity": severity, "category": category, "planned": np.full(len(keys), planned)}
     world.ledger.add("faults", key_type, keys, opened, owner, state="opened", **shared)
     cleared = opened + (hours * HOUR).astype(np.int64)

@@ -7,16 +7,19 @@ from itertools import pairwise
 import numpy as np
 
 from features.simulator import (
+    arrivals,
     billing,
+    browsers,
     complaints,
     contracts,
+    habits,
     hazards,
-    journeys,
     market,
     needs,
     network,
     people,
     promises,
+    registers,
 )
 from features.simulator.clock import DAY, Clock, clock
 from features.simulator.ledger import Batch, Ledger
@@ -68,7 +71,7 @@ def run(world: World) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         world.alive = world.people.living(world.now)
         if day == 0:
             world.ledger.open = True
-            people.open_books(world)
+            registers.open_books(world)
         yield live(world)
 
 
@@ -77,18 +80,17 @@ def live(world: World) -> tuple[np.ndarray, np.ndarray]:
     if world.clock.date(world.day).day == 1:
         promises.measure_month(world)
     market.turn(world)
-    journeys.first_orders(world, people.join(world))
-    prospects = people.attract(world)
-    journeys.window_shop(world, prospects, world.cookies.born[prospects])
-    people.move_house(world)
+    arrivals.first_orders(world, arrivals.join(world))
+    arrivals.attract(world)
+    browsers.passers_by(world)
+    arrivals.move_house(world)
     network.break_down(world)
     promises.feel_breaches(world)
     billing.charge(world)
     contracts.renewals(world)
     contracts.campaigns(world)
     needs.live(world)
-    journeys.habits(world)
-    journeys.passers_by(world)
+    habits.live_on(world)
     complaints.complain(world)
     complaints.settle_complaints(world)
     complaints.enquire(world)

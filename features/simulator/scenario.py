@@ -31,23 +31,23 @@ class Effects:
     are per remembered event. Memories fade with the half-lives of `Scenario`.
     """
 
-    bound: float = -1.35
-    contract_ending: float = 1.0
+    bound: float = -1.5
+    contract_ending: float = 1.1
     out_of_contract: float = 0.35
-    newcomer: float = 0.45
-    downtime: float = 0.62
-    breach: float = 0.35
-    open_complaint: float = 0.85
-    bill_shock: float = 0.65
-    price_rise: float = 0.75
-    enquiry: float = 0.6
-    unmet_need: float = 0.3
-    mood: float = 0.25
+    newcomer: float = 0.6
+    downtime: float = 0.8
+    breach: float = 0.45
+    open_complaint: float = 1.0
+    bill_shock: float = 0.85
+    price_rise: float = 0.9
+    enquiry: float = 0.8
+    unmet_need: float = 0.45
+    mood: float = 0.35
     extra_line: float = -0.5
     accepted_offer: float = -0.4
-    youth: float = 0.45
+    youth: float = 0.5
     family: float = -0.3
-    senior: float = -0.7
+    senior: float = -0.8
     rival: float = 0.15
     season: float = 0.05
 
@@ -64,14 +64,14 @@ class NeedRates:
     """How often each need arises per customer and year before the customer's own circumstances multiply it."""
 
     faster_line: float = 0.22
-    reliable_line: float = 0.10
-    lower_price: float = 0.18
-    bill_clarity: float = 0.12
+    reliable_line: float = 0.14
+    lower_price: float = 0.22
+    bill_clarity: float = 0.18
     device: float = 0.16
     roaming: float = 0.18
-    extra_line: float = 0.12
+    extra_line: float = 0.2
     help_using: float = 0.20
-    security: float = 0.14
+    security: float = 0.16
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -88,7 +88,7 @@ class Scenario:
 
     name: str = "default"
     sites: int | None = None
-    customers_per_site: float = 250.0
+    customers_per_site: float = 120.0
     # people
     prepaid_share: float = 0.18
     frailty_variance: float = 0.22
@@ -106,7 +106,7 @@ class Scenario:
     line_faults_yearly: float = 0.75
     line_fault_hours: float = 13.0
     resolution_target_hours: float = 24.0
-    availability_target: float = 99.5
+    availability_target: float = 99.0
     # money
     bill_shocks_yearly: float = 0.45
     price_rises_yearly: float = 0.3
@@ -119,7 +119,7 @@ class Scenario:
     enquiries_yearly: float = 0.22
     campaigns_yearly: float = 0.9
     # ends
-    churn_monthly: float = 0.02
+    churn_monthly: float = 0.0165
     moved_away_yearly: float = 0.012
     deaths_yearly: float = 0.006
     rival_campaigns_yearly: float = 3.0
