@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from models.calibrate import Calibration, fit, odds
+
+
+def wrong(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities of two causes that are too extreme and too high, what came, and the period."""
+    rng = np.random.default_rng(seed)
+    Z = rng.normal([-2.0, -1.5], 1.0, size=(n, 2))
+    period = rng.integers(0, 3, n)
+    right = softmax(np.column_stack([np.zeros(n), 0.6 * Z - [0.8, 0.2] + 0.3 * period[:, None]]), axis=1)
+    target = (right.cumsum(1) < rng.random(n)[:, None]).sum(1)
+    return softmax(np.column_stack([np.zeros(n), Z]), axis=1), target, period
+
+
+def test_a_known_distortion_is_undone_cause_by_cause_and_period_by_period():
+    P, target, period = wrong(60_000)
+    found = fit(P, target, period, 3, np.ones(len(P)))
+    assert found.slope == pytest.approx((0.6, 0.6), abs=0.05)
+    assert found.intercept[0] == pytest.approx((-0.8, -0.5, -0.2), abs=0.12)
+    better = found.apply(P, period)
+    for k in range(3):
+        for cause in (1, 2):
+            rows = period == k
+            assert better[rows, cause].mean() == pytest.approx((target[rows] == cause).mean(), abs=0.005)
+
+
+def test_probabilities_add_up_and_none_changes_nothing():
+    P, _, period = wrong(100)
+    same = Calibration.none(2, 3).apply(P, period)
+    assert same == pytest.approx(P)
+    assert same.sum(1) == pytest.approx(np.ones(100))
+
+
+def test_a_handful_of_rows_hardly_bends_anything():
+    P = np.full((4, 2), 0.5)
+    found = fit(P, np.array([1, 1, 1, 1]), np.zeros(4, int), 1, np.ones(4))
+    moved = found.apply(P, np.zeros(4, int))[0, 1]
+    assert 0.5 < moved < 0.9
+
+
+def test_weights_count_like_repeated_rows():
+    P, target, period = wrong(500)
+    twice = fit(np.tile(P, (2, 1)), np.tile(target, 2), np.tile(period, 2), 3, np.ones(1000))
+    weighted = fit(P, target, period, 3, np.full(500, 2.0))
+    assert weighted.slope == pytest.approx(twice.slope, abs=1e-3)
+
+
+def test_certain_probabilities_stay_finite():
+    assert np.isfinite(odds(np.array([[1.0, 0.0], [0.0, 1.0]]))).all()
