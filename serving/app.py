@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
@@ -33,7 +34,8 @@ def create_app(settings: Settings, on_failure: Callable[[], None] | None = None)
     keys, made = open_keys(settings.home)
     if made:
         sys.stderr.write(f"made the first API key, shown only this once: {made}\n")
-    app = FastAPI(title="tieline", version="0.1.0", lifespan=_lifespan(settings, resources, on_failure or _ignore))
+    lifespan = _lifespan(settings, resources, on_failure or _ignore)
+    app = FastAPI(title="tieline", version=version("tieline"), lifespan=lifespan, redirect_slashes=False)
     app.state.engine = app.state.failure = None
     app.include_router(health)
     app.include_router(decisions)

@@ -1,11 +1,12 @@
 """What serving needs before it can load anything, checked when the app is made so that a start fails at once."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from features.facts import CHANNELS
-from features.identity.keys import KeyRing, load_secret
-from features.lake import Lake
+from features.identity.keys import SECRET_VARIABLE, KeyRing, load_secret
+from features.lake import Lake, LakeError
 from features.workspace import Workspace, load_workspace
 from models.nba import load as actions_yaml
 from models.nba.catalogue import Catalogue
@@ -31,12 +32,10 @@ def open_resources(settings: Settings) -> Resources:
     try:
         workspace = load_workspace(settings.workspace)
         actions = _actions(workspace)
-        keyring = KeyRing(load_secret(settings.home))
-    except ValueError as error:
+        lake = _lake(workspace, settings)
+        keyring = _keyring(settings)
+    except (ValueError, LakeError) as error:
         raise StartError(str(error)) from error
-    lake = Lake(workspace.lake_folder(settings.home))
-    if not lake.snapshot().version:
-        raise StartError(f"the lake {lake.root} is empty: run `tieline simulate` or `tieline ingest` first")
     _store_exists(settings)
     return Resources(workspace, actions, champion.load(settings.models, workspace.catalog, actions), lake, keyring)
 
@@ -46,6 +45,23 @@ def _actions(workspace: Workspace) -> Catalogue:
         raise StartError(f"{workspace.folder}: serving decides on actions, and there is no actions.yaml")
     kinds = {f.name: f.kind for f in workspace.catalog.features}
     return actions_yaml.load(workspace.actions_path, kinds, CHANNELS)
+
+
+def _lake(workspace: Workspace, settings: Settings) -> Lake:
+    lake = Lake(workspace.lake_folder(settings.home))
+    if not lake.snapshot().version:
+        raise StartError(f"the lake {lake.root} is empty: run `tieline simulate` or `tieline ingest` first")
+    return lake
+
+
+def _keyring(settings: Settings) -> KeyRing:
+    """The key ring the lake was written with: under a new secret nobody would ever be found."""
+    if SECRET_VARIABLE not in os.environ and not (settings.home / "secret.key").is_file():
+        raise StartError(
+            f"{settings.home} has a lake but not the secret it was written with: "
+            f"set {SECRET_VARIABLE}, or put secret.key back"
+        )
+    return KeyRing(load_secret(settings.home))
 
 
 def _store_exists(settings: Settings) -> None:

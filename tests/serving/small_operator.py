@@ -47,13 +47,22 @@ class Operator:
         kept = self.history.eligible(self.history.catalog.task("churn"), entities, end)
         return [name for name, active in zip(names, kept, strict=True) if active]
 
-    def key_of(self, key_type: str, customer: str) -> str:
-        """A key of a type that was linked to a customer, and to nobody else."""
-        table = self.evidence.filter(pc.equal(self.evidence["key_type"], key_type))
-        owners: dict[str, set[str]] = defaultdict(set)
-        for key, owner in zip(table["key"].to_pylist(), table["other"].to_pylist(), strict=True):
-            owners[key].add(owner)
-        return next(key for key, found in owners.items() if found == {customer})
+    @cached_property
+    def keys(self) -> dict[str, dict[str, str]]:
+        """Customer -> key type -> a key that was linked to them, and never to anybody else."""
+        owners: dict[tuple[str, str], set[str]] = defaultdict(set)
+        table = self.evidence.filter(pc.equal(self.evidence["other_type"], "customer"))
+        for row in table.select(["key_type", "key", "other"]).to_pylist():
+            owners[row["key_type"], row["key"]].add(row["other"])
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for (key_type, key), linked in owners.items():
+            if len(linked) == 1:
+                found[next(iter(linked))][key_type] = key
+        return found
+
+    def active_with(self, *key_types: str) -> str:
+        """The first active customer who has a key of each type."""
+        return next(c for c in self.active if set(key_types) <= self.keys[c].keys())
 
     def vector(self, customer: str) -> pd.DataFrame:
         """All features of a customer at the end of the lake."""

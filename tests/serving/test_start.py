@@ -63,7 +63,7 @@ def test_the_key_is_shown_by_the_first_start_only(
 def test_an_empty_home_says_how_to_fill_it(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"lake .* is empty: run `tieline simulate` or `tieline ingest`"):
         create_app(Settings(home=tmp_path))
-    assert not (tmp_path / "api_keys.json").exists(), "a key was made, and shown to nobody"
+    assert list(tmp_path.iterdir()) == [], "a start that failed left something behind"
 
 
 def test_without_a_model_store_the_start_names_the_command_and_makes_no_store(
@@ -151,6 +151,14 @@ def test_a_short_secret_stops_the_start(operator: Operator, tmp_path: Path, monk
     monkeypatch.setenv("TIELINE_SECRET", "short")
     with pytest.raises(StartError, match="TIELINE_SECRET"):
         create_app(home_of(operator, tmp_path))
+
+
+def test_a_lake_without_its_secret_stops_the_start(operator: Operator, tmp_path: Path) -> None:
+    settings = home_of(operator, tmp_path)
+    (settings.home / "secret.key").unlink()
+    with pytest.raises(StartError, match="or put secret"):
+        create_app(settings)
+    assert not (settings.home / "secret.key").exists()
 
 
 def test_a_lake_that_cannot_be_read_ends_the_process_with_its_reason(operator: Operator, tmp_path: Path) -> None:
