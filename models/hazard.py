@@ -141,7 +141,7 @@ def fit(
     data = _Data(X, used, weight, folds(groups[used.row], params.folds, seed))
     grow = params.lightgbm(3 if counts[COMPETING] else 2, len(used), seed)
     P, rounds, loss = _out_of_fold(data, grow, params)
-    calibration = calibrate.fit(P, used.target, used.period, len(edges) + open_ended, weight)
+    calibration = calibrate.fit(P, used.target, used.period, len(edges) + open_ended, weight, used.age)
     booster = lgb.train(grow, data.lightgbm(), rounds)
     fitted = Fitted(len(X), len(periods), len(used), int(counts[EVENT]), int(counts[COMPETING]), rounds, loss)
     # Reading the text back makes the fitted trees the very ones a saved model will have.

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from models.calibrate import Calibration, fit, odds
+from models.calibrate import STEPS, Calibration, fit, odds
 
 
 def wrong(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -15,9 +15,13 @@ def wrong(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return softmax(np.column_stack([np.zeros(n), Z]), axis=1), target, period
 
 
+AGE = np.random.default_rng(9).random(60_000)
+
+
 def test_a_known_distortion_is_undone_cause_by_cause_and_period_by_period():
     P, target, period = wrong(60_000)
-    found = fit(P, target, period, 3, np.ones(len(P)))
+    found = fit(P, target, period, 3, np.ones(len(P)), AGE)
+    assert found.step == STEPS[0], "nothing drifts here"
     assert found.slope == pytest.approx((0.6, 0.6), abs=0.05)
     assert found.intercept[0] == pytest.approx((-0.8, -0.5, -0.2), abs=0.12)
     better = found.apply(P, period)
@@ -36,17 +40,33 @@ def test_probabilities_add_up_and_none_changes_nothing():
 
 def test_a_handful_of_rows_hardly_bends_anything():
     P = np.full((4, 2), 0.5)
-    found = fit(P, np.array([1, 1, 1, 1]), np.zeros(4, int), 1, np.ones(4))
+    found = fit(P, np.array([1, 1, 1, 1]), np.zeros(4, int), 1, np.ones(4), np.zeros(4))
     moved = found.apply(P, np.zeros(4, int))[0, 1]
     assert 0.5 < moved < 0.9
 
 
 def test_weights_count_like_repeated_rows():
     P, target, period = wrong(500)
-    twice = fit(np.tile(P, (2, 1)), np.tile(target, 2), np.tile(period, 2), 3, np.ones(1000))
-    weighted = fit(P, target, period, 3, np.full(500, 2.0))
+    twice = fit(np.tile(P, (2, 1)), np.tile(target, 2), np.tile(period, 2), 3, np.ones(1000), np.zeros(1000))
+    weighted = fit(P, target, period, 3, np.full(500, 2.0), np.zeros(500))
     assert weighted.slope == pytest.approx(twice.slope, abs=1e-3)
 
 
 def test_certain_probabilities_stay_finite():
     assert np.isfinite(odds(np.array([[1.0, 0.0], [0.0, 1.0]]))).all()
+
+
+def test_the_newest_level_is_kept_where_the_level_drifts():
+    rng = np.random.default_rng(3)
+    n = 30_000
+    age, z = rng.random(n), rng.normal(-2.0, 1.0, n)
+    now = 1 / (1 + np.exp(-(z - 0.8)))
+    then = 1 / (1 + np.exp(-(z - 0.8 + 1.6 * age)))
+    target = (rng.random(n) < then).astype(int)
+    P = np.column_stack([1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z))])
+    none = np.zeros(n, int)
+    found = fit(P, target, none, 1, np.ones(n), age)
+    assert found.step > STEPS[0]
+    expected = found.apply(P, none)[:, 1].mean()
+    assert expected == pytest.approx(now.mean(), rel=0.1)
+    assert then.mean() > 1.5 * now.mean(), "all of history together would say far more"
