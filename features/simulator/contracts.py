@@ -43,8 +43,9 @@ def renewals(world: World) -> None:
 
 
 def renew(world: World, who: np.ndarray) -> None:
-    """Bind customers for two years from today."""
+    """Bind customers for two years from today, unless they have given notice."""
     people = world.people
+    who = who[people.noticed[who] > world.now]
     people.contract_end[who] = world.now + TERM_DAYS * DAY
     people.rises[who] *= 0.5
     at = np.full(len(who), world.now + DAY - 1)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from features.facts import SOURCES
 from features.simulator import corrections
 from features.simulator.clock import DAY, HOUR, MINUTE
+from features.simulator.streams import Streams
 from features.simulator.tables import Chunk, Value, coded, joined_chunks, own_columns, table
 from features.simulator.vocabulary import KEY_TYPES
 
@@ -43,9 +44,9 @@ class Batch:
 class Ledger:
     """Collects rows of every source. While ``open`` is false (the warm-up) rows are dropped."""
 
-    def __init__(self, rng: np.random.Generator, revised_share: float, void_share: float) -> None:
+    def __init__(self, streams: Streams, revised_share: float, void_share: float) -> None:
         self.open = False
-        self._rng = rng
+        self._streams = {name: streams[f"ledger of {name}"] for name in SOURCES}
         self._shares = (revised_share, void_share)
         self._chunks: dict[str, list[Chunk]] = {name: [] for name in SOURCES}
         self._next = dict.fromkeys(SOURCES, 0)
@@ -59,20 +60,20 @@ class Ledger:
         n = len(key)
         if not self.open or n == 0:
             return
-        shortest, longest = LAGS[source]
+        rng, (shortest, longest) = self._streams[source], LAGS[source]
         chunk: Chunk = {
             "id": np.arange(self._next[source], self._next[source] + n),
             "key_type": np.full(n, KEY_TYPES.index(key_type), np.int8),
             "key": np.asarray(key, np.int64),
             "at": np.asarray(at, np.int64),
-            "known_at": at + self._rng.uniform(shortest, longest, n).astype(np.int64),
+            "known_at": at + rng.uniform(shortest, longest, n).astype(np.int64),
             "void": np.zeros(n, bool),
             "owner": np.full(n, -1) if owner is None else np.asarray(owner, np.int64),
         }
         chunk |= {name: coded(source, name, columns.get(name), n) for name in own_columns(source)}
         self._next[source] += n
         self._chunks[source].append(chunk)
-        self._chunks[source] += corrections.of(source, chunk, self._rng, *self._shares)
+        self._chunks[source] += corrections.of(source, chunk, rng, *self._shares)
 
     def deliver(self, joined: np.ndarray, ended: np.ndarray, start: int, end: int) -> list[Batch]:
         """The batches of all rows known before ``end``, less those outside their owner's time as a customer."""

@@ -50,6 +50,10 @@ def _spell(key_type: str, index: np.ndarray) -> pa.Array:
     if key_type == "market":
         return pa.array(["all"] * len(index), pa.string())
     if key_type == "msisdn":
+        if index.max(initial=0) >= NUMBERS:
+            raise ValueError(
+                f"the numbering plan holds {NUMBERS:,} numbers and they are used up: fewer customers or months"
+            )
         # Multiplying by a number coprime to the size of the range gives every line another number, in no visible order.
         return _joined("+3247", index * 7_368_787 % NUMBERS, 7)
     if key_type == "email":

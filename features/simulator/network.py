@@ -1,19 +1,43 @@
 """Outages of sites and faults of lines: what breaks, for how long, who feels it and what is written down."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from features.simulator.clock import DAY, HOUR
+from features.simulator.clock import DAY, HOUR, MINUTE
 from features.simulator.journeys import touch, voice
 from features.simulator.promises import resolved
 from features.simulator.state import Sites
-from features.simulator.vocabulary import REGIONS, words
+from features.simulator.vocabulary import REGIONS, code
 from features.simulator.world import World
 
 DUE = "felt"
 SEVERITY_HOURS = (2.0, 12.0, 36.0)
 """A case is a warning below the first, critical from the last."""
 
-OWN_FAULT_WEIGHT, SITE_FAULT_WEIGHT, PLANNED_WEIGHT = 1.0, 1.0, 0.1
+PLANNED_WEIGHT = 0.1
+"""How much of planned downtime is felt."""
+
+TRUCK_HOURS, CALLING_HOURS = 16.0, 8.0
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Cases that opened today: where, whose (``None``: a site's), since when, for how many hours."""
+
+    key_type: str
+    keys: np.ndarray
+    opened: np.ndarray
+    hours: np.ndarray
+    category: np.ndarray
+    owner: np.ndarray | None = None
+    truck: np.ndarray | bool = False
+    planned: bool = False
+
+    @property
+    def cleared(self) -> np.ndarray:
+        """When each case ends, UTC microseconds."""
+        return self.opened + (self.hours * HOUR).astype(np.int64)
 
 
 def build(rng: np.random.Generator, n: int) -> Sites:
@@ -53,9 +77,10 @@ def _site_outages(world: World) -> None:
     hours = rng.lognormal(np.log(scenario.site_outage_hours), 0.9, len(broken))
     opened = world.now + rng.integers(0, DAY, len(broken))
     category = rng.choice(3, len(broken), p=(0.55, 0.25, 0.2))
-    _record(world, "site", broken, opened, hours, None, category, np.zeros(len(broken), bool), planned=False)
-    _strike(world, broken, opened, hours, SITE_FAULT_WEIGHT)
-    _call_about(world, broken, opened, hours, rng)
+    trouble = Trouble("site", broken, opened, hours, category)
+    _record(world, trouble)
+    _strike(world, trouble, weight=1.0)
+    _call_about(world, trouble)
 
 
 def _planned_work(world: World) -> None:
@@ -63,9 +88,10 @@ def _planned_work(world: World) -> None:
     chosen = world.happens(rng, np.arange(len(sites)), world.scenario.planned_work_yearly)
     hours = rng.uniform(1, 4, len(chosen))
     opened = world.now + rng.integers(HOUR, 3 * HOUR, len(chosen))
-    category = np.full(len(chosen), words("faults", "category").index("planned_work"))
-    _record(world, "site", chosen, opened, hours, None, category, np.zeros(len(chosen), bool), planned=True)
-    _strike(world, chosen, opened, hours, PLANNED_WEIGHT)
+    category = np.full(len(chosen), code("faults", "category", "planned_work"))
+    trouble = Trouble("site", chosen, opened, hours, category, planned=True)
+    _record(world, trouble)
+    _strike(world, trouble, weight=PLANNED_WEIGHT)
 
 
 def _line_faults(world: World) -> None:
@@ -74,92 +100,84 @@ def _line_faults(world: World) -> None:
     broken = world.happens(rng, live, scenario.line_faults_yearly * lines.quality[live])
     hours = rng.lognormal(np.log(scenario.line_fault_hours), 0.85, len(broken))
     opened = world.waking(rng, len(broken))
-    owner = lines.owner[broken]
-    truck = (hours > 16) & (rng.random(len(broken)) < 0.7)
     category = rng.choice(3, len(broken), p=(0.4, 0.35, 0.25))
-    _record(world, "line", broken, opened, hours, owner, category, truck, planned=False)
-    cleared = opened + (hours * HOUR).astype(np.int64)
-    world.agenda.put(DUE, world.clock.day_of(cleared), who=owner, hours=hours * OWN_FAULT_WEIGHT)
+    truck = (hours > TRUCK_HOURS) & (rng.random(len(broken)) < 0.7)
+    owner = lines.owner[broken]
+    trouble = Trouble("line", broken, opened, hours, category, owner, truck)
+    _record(world, trouble)
+    world.agenda.put(DUE, world.clock.day_of(trouble.cleared), who=owner, hours=hours)
     lines.lost[broken] += hours * 60
-    resolved(world, broken, cleared, hours)
-    _report(world, owner, opened, cleared, truck, rng)
+    resolved(world, broken, trouble.cleared, hours)
+    _report(world, trouble, owner)
+    _visit(world, broken[truck], owner[truck], trouble.cleared[truck])
 
 
-def _record(
-    world: World,
-    key_type: str,
-    keys: np.ndarray,
-    opened: np.ndarray,
-    hours: np.ndarray,
-    owner: np.ndarray | None,
-    category: np.ndarray,
-    truck: np.ndarray,
-    planned: bool,
-) -> None:
-    """Two facts per case: opened, and cleared with the minutes lost."""
-    case = world.next_cases(len(keys))
-    severity = np.zeros(len(keys), int) if planned else np.digitize(hours, SEVERITY_HOURS)
-    shared = {"case": case, "severity": severity, "category": category, "planned": np.full(len(keys), planned)}
-    world.ledger.add("faults", key_type, keys, opened, owner, state="opened", **shared)
-    cleared = opened + (hours * HOUR).astype(np.int64)
-    minutes = np.round(hours * 60)
-    world.ledger.add(
-        "faults", key_type, keys, cleared, owner, state="cleared", minutes=minutes, truck_roll=truck, **shared
-    )
+def _record(world: World, trouble: Trouble) -> None:
+    """Two facts per case: opened with a first guess of how bad it is, and cleared with the minutes lost."""
+    rng, hours = world.streams["records"], trouble.hours
+    shared = {
+        "case": world.next_cases(len(hours)),
+        "category": trouble.category,
+        "planned": np.full(len(hours), trouble.planned),
+    }
+    guessed = np.digitize(hours * rng.lognormal(0, 0.8, len(hours)), SEVERITY_HOURS)
+    for state, at, severity in (
+        ("opened", trouble.opened, guessed),
+        ("cleared", trouble.cleared, np.digitize(hours, SEVERITY_HOURS)),
+    ):
+        told = {"minutes": np.round(hours * 60), "truck_roll": trouble.truck} if state == "cleared" else {}
+        severity = np.zeros_like(severity) if trouble.planned else severity
+        world.ledger.add(
+            "faults",
+            trouble.key_type,
+            trouble.keys,
+            at,
+            trouble.owner,
+            state=state,
+            severity=severity,
+            **shared,
+            **told,
+        )
 
 
-def _strike(world: World, sites: np.ndarray, opened: np.ndarray, hours: np.ndarray, weight: float) -> None:
+def _strike(world: World, trouble: Trouble, weight: float) -> None:
     """Let everyone at the sites feel it when it ends."""
-    if len(sites) == 0:
-        return
-    np.add.at(world.sites.lost, sites, hours * 60)
-    who, which = _at_sites(world, sites)
-    ends = world.clock.day_of(opened + (hours * HOUR).astype(np.int64))
-    world.agenda.put(DUE, ends[which], who=who, hours=hours[which] * weight)
+    np.add.at(world.sites.lost, trouble.keys, trouble.hours * 60)
+    who, which = _at_sites(world, trouble.keys)
+    ends = world.clock.day_of(trouble.cleared)
+    world.agenda.put(DUE, ends[which], who=who, hours=trouble.hours[which] * weight)
 
 
 def _at_sites(world: World, sites: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The customers at each of the sites, and which of ``sites`` each is at."""
     home = world.people.site[world.alive]
-    parts = [world.alive[home == site] for site in sites]
-    return np.concatenate(parts), np.repeat(np.arange(len(sites)), [len(part) for part in parts])
+    which, place = np.nonzero(sites[:, None] == home[None, :])
+    return world.alive[place], which
 
 
-def _call_about(
-    world: World, sites: np.ndarray, opened: np.ndarray, hours: np.ndarray, rng: np.random.Generator
-) -> None:
+def _call_about(world: World, trouble: Trouble) -> None:
     """Some of those affected call while it lasts, the more the longer."""
-    if len(sites) == 0:
-        return
-    who, which = _at_sites(world, sites)
-    calls = rng.random(len(who)) < 0.04 * np.minimum(hours[which], 8) ** 0.5
-    who, which = who[calls], which[calls]
-    at = opened[which] + (rng.random(len(who)) * np.minimum(hours[which], 8) * HOUR).astype(np.int64)
+    rng = world.streams["outage_calls"]
+    who, which = _at_sites(world, trouble.keys)
+    hours = np.minimum(trouble.hours[which], CALLING_HOURS)
+    calls = rng.random(len(who)) < 0.04 * hours**0.5
+    who, hours = who[calls], hours[calls]
+    at = trouble.opened[which[calls]] + (rng.random(len(who)) * hours * HOUR).astype(np.int64)
     channel = voice(world, who, rng, ("app", "chat", "ivr"), ("call_center", "ivr"))
     touch(world, who, at, phase="ask", channel=channel, action="call", topic="outage", outcome="solved")
 
 
-def _report(
-    world: World,
-    owner: np.ndarray,
-    opened: np.ndarray,
-    cleared: np.ndarray,
-    truck: np.ndarray,
-    rng: np.random.Generator,
-) -> None:
-    """Most own faults are reported by a call before the case opens; a truck roll is a visit before it clears."""
+def _report(world: World, trouble: Trouble, owner: np.ndarray) -> None:
+    """Most own faults are reported by a call, within the hour before the case opens."""
+    rng = world.streams["reports"]
     called = rng.random(len(owner)) < 0.7
     who = owner[called]
-    before = opened[called] - rng.integers(1, 60, len(who)) * (HOUR // 60)
+    at = trouble.opened[called] - rng.integers(1, 60, len(who)) * MINUTE
     channel = voice(world, who, rng, ("chat", "app"), ("call_center",))
-    touch(world, who, before, phase="ask", channel=channel, action="call", topic="outage", outcome="handed_off")
-    touch(
-        world,
-        owner[truck],
-        cleared[truck],
-        phase="ask",
-        channel="field",
-        action="visit",
-        topic="outage",
-        outcome="solved",
-    )
+    touch(world, who, at, phase="ask", channel=channel, action="call", topic="outage", outcome="handed_off")
+
+
+def _visit(world: World, lines: np.ndarray, owner: np.ndarray, at: np.ndarray) -> None:
+    """A technician comes; the field force knows the line."""
+    words = {"phase": "ask", "channel": "field", "action": "visit", "topic": "outage", "outcome": "solved"}
+    world.ledger.add("journey", "line", lines, at, owner, **words)

@@ -17,6 +17,7 @@ NEWCOMER_PREPAID = 1.7
 
 PLAN_SHARES = (0.3, 0.4, 0.2, 0.1)
 TENURE_MONTHS = 40.0
+PAST_HAZARD_MONTHLY = 0.018
 CONTRACT_DAYS = (365, 730)
 FREE_MONTHS = 6.0
 
@@ -27,10 +28,9 @@ def stock(scenario: Scenario, rng: np.random.Generator, n: int, sites: int, now:
     """``n`` customers who joined before ``now``, as a base that has long been stable would hold them."""
     months = np.minimum(rng.exponential(TENURE_MONTHS, n), 180.0)
     people = _drawn(scenario, rng, now - (months * MONTH_DAYS * DAY).astype(np.int64), sites)
-    # Those who stayed long are less prone to leave: after a cumulative hazard H the survivors of a gamma frailty with
-    # shape and rate k are gamma with shape k and rate k + H.
-    shape = 1 / scenario.frailty_variance
-    people.frailty *= shape / (shape + 0.018 * months)
+    # Those who stayed long are less prone to leave: after a cumulative hazard H the survivors of a gamma frailty of
+    # mean 1 and variance v are again gamma, of the same shape and 1 / (1 + v H) times the scale.
+    people.frailty /= 1 + scenario.frailty_variance * PAST_HAZARD_MONTHLY * months
     people.contract_end = _contracts(rng, people, now)
     return people
 
@@ -67,7 +67,6 @@ def _drawn(
     segment = rng.choice(len(SEGMENTS), n, p=segment_shares).astype(np.int8)
     senior, youth = segment == SEGMENTS.index("senior"), segment == SEGMENTS.index("youth")
     plan = rng.choice(len(PLAN_PRICES), n, p=PLAN_SHARES).astype(np.int8)
-    shape = 1 / scenario.frailty_variance
     return People(
         joined=joined,
         noticed=np.full(n, FAR),
@@ -82,7 +81,7 @@ def _drawn(
         bill_day=rng.integers(1, 29, n),
         marketing=rng.random(n) < scenario.marketing_consent_share,
         profiling=rng.random(n) < scenario.profiling_consent_share,
-        frailty=rng.gamma(shape, 1 / shape, n),
+        frailty=_frailty(rng, scenario.frailty_variance, n),
         digital=np.clip(rng.beta(3, 2, n) - 0.25 * senior + 0.15 * youth, 0.05, 0.95),
         careless=rng.beta(1.2, 7, n),
         appetite=rng.lognormal(0.0, 0.6, n) * np.where(youth, 1.5, 1.0) * np.where(senior, 0.6, 1.0),
@@ -98,6 +97,10 @@ def _drawn(
         voiced=np.zeros((n, len(NEEDS)), bool),
         **{name: np.zeros(n) for name in _MEMORIES},
     )
+
+
+def _frailty(rng: np.random.Generator, variance: float, n: int) -> np.ndarray:
+    return rng.gamma(1 / variance, variance, n) if variance > 0 else np.ones(n)
 
 
 def nobody(like: People) -> People:

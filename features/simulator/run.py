@@ -26,7 +26,8 @@ from features.simulator.ledger import Batch, Ledger
 from features.simulator.names import NUMBERS
 from features.simulator.scenario import DEFAULT, Scenario
 from features.simulator.state import Cookies, Lines
-from features.simulator.world import Streams, World
+from features.simulator.streams import Streams
+from features.simulator.world import World
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 MOST_CUSTOMERS = NUMBERS // 10
@@ -106,7 +107,7 @@ def found(customers: int, time: Clock, seed: int, scenario: Scenario) -> World:
     if seed < 0:
         raise ValueError(f"seed must be zero or more; got {seed}")
     streams = Streams(seed)
-    ledger = Ledger(streams["ledger"], scenario.revised_share, scenario.void_share)
+    ledger = Ledger(streams, scenario.revised_share, scenario.void_share)
     sites = network.build(streams["sites"], scenario.site_count(customers))
     begin = time.midnight(-scenario.warm_up_days)
     base = people.stock(scenario, streams["people"], customers, len(sites), begin)

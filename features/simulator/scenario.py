@@ -31,16 +31,16 @@ class Effects:
     are per remembered event. Memories fade with the half-lives of `Scenario`.
     """
 
-    bound: float = -1.5
-    contract_ending: float = 1.1
+    bound: float = -1.6
+    contract_ending: float = 1.25
     out_of_contract: float = 0.35
     newcomer: float = 0.6
-    downtime: float = 0.8
+    downtime: float = 0.9
     breach: float = 0.45
-    open_complaint: float = 1.0
-    bill_shock: float = 0.85
+    open_complaint: float = 1.2
+    bill_shock: float = 1.0
     price_rise: float = 0.9
-    enquiry: float = 0.8
+    enquiry: float = 0.9
     unmet_need: float = 0.45
     mood: float = 0.35
     extra_line: float = -0.5
@@ -91,7 +91,7 @@ class Scenario:
     customers_per_site: float = 120.0
     # people
     prepaid_share: float = 0.18
-    frailty_variance: float = 0.22
+    frailty_variance: float = 0.18
     marketing_consent_share: float = 0.62
     profiling_consent_share: float = 0.8
     moves_yearly: float = 0.07
@@ -119,7 +119,7 @@ class Scenario:
     enquiries_yearly: float = 0.22
     campaigns_yearly: float = 0.9
     # ends
-    churn_monthly: float = 0.0165
+    churn_monthly: float = 0.0152
     moved_away_yearly: float = 0.012
     deaths_yearly: float = 0.006
     rival_campaigns_yearly: float = 3.0

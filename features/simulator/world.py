@@ -1,6 +1,5 @@
 """What every part of the simulation shares: the scenario, the clock, the state, the ledger and the random streams."""
 
-import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -10,22 +9,9 @@ from features.simulator.clock import DAY, HOUR, Clock
 from features.simulator.ledger import Ledger
 from features.simulator.scenario import Scenario
 from features.simulator.state import Cookies, Lines, People, Sites
+from features.simulator.streams import Streams
 
 Record = dict[str, np.ndarray]
-
-
-class Streams:
-    """One independent random generator per name, so that a new component changes no other's draws."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._made: dict[str, np.random.Generator] = {}
-
-    def __getitem__(self, name: str) -> np.random.Generator:
-        if name not in self._made:
-            sequence = np.random.SeedSequence(self._seed, spawn_key=(zlib.crc32(name.encode()),))
-            self._made[name] = np.random.Generator(np.random.PCG64(sequence))
-        return self._made[name]
 
 
 class Agenda:

@@ -1,0 +1,318 @@
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.facts import CHANNELS, PHASES, SOURCES, TIME, Column
+from features.simulator import Batch, Effects, Scenario, describe, simulate
+from features.simulator.scenario import NEEDS, NeedRates
+from features.simulator.truth import hazards
+
+QUICK = Scenario(warm_up_days=20)
+KEY_TYPES = {"customer", "account", "line", "msisdn", "email", "cookie", "device", "site", "market"}
+
+
+@cache
+def operator() -> dict[str, pd.DataFrame]:
+    """Every source of one default operator: 1500 customers, six months."""
+    return tables(list(simulate(1500, 6, 11)))
+
+
+@cache
+def quick(customers: int = 80, months: int = 2, seed: int = 3, scenario: Scenario = QUICK) -> tuple[Batch, ...]:
+    return tuple(simulate(customers, months, seed, scenario=scenario))
+
+
+def tables(batches: list[Batch]) -> dict[str, pd.DataFrame]:
+    sources = {batch.source for batch in batches}
+    parts = {name: [batch.rows for batch in batches if batch.source == name] for name in sources}
+    return {name: pa.concat_tables(rows).to_pandas() for name, rows in parts.items()}
+
+
+def effective(rows: pd.DataFrame) -> pd.DataFrame:
+    """The last revision of every fact, less what was withdrawn."""
+    last = rows.sort_values("known_at").drop_duplicates("id", keep="last")
+    return last[~last.void]
+
+
+def owners() -> pd.Series:
+    """Customer by (key type, key), for every key whose owner the evidence tells."""
+    evidence = operator()["evidence"]
+    told = evidence[evidence.other_type == "customer"]
+    return told.set_index(["key_type", "key"]).other
+
+
+def customers_of(rows: pd.DataFrame) -> pd.Series:
+    """Whose each row is, as far as anyone can ever know."""
+    reached = pd.MultiIndex.from_frame(rows[["key_type", "key"]])
+    found = pd.Series(owners().reindex(reached).to_numpy(), index=rows.index)
+    return found.where(rows.key_type != "customer", rows.key)
+
+
+def ends() -> pd.Series:
+    profile = operator()["profile"]
+    return profile[profile.status == "left"].set_index("key")["at"]
+
+
+def same_rows(one: Batch, other: Batch) -> bool:
+    return one.source == other.source and one.covered == other.covered and one.rows.equals(other.rows)
+
+
+def conforms(rows: pa.Table, column: Column) -> bool:
+    values = rows[column.name]
+    stored = values.type == column.arrow
+    allowed = column.values is None or set(values.to_pylist()) <= {*column.values, None}
+    return stored and allowed and not (column.required and values.null_count)
+
+
+@given(seed=st.integers(0, 10**9), customers=st.integers(1, 60))
+@settings(max_examples=4, deadline=None)
+def test_every_batch_says_what_its_source_declares(seed: int, customers: int) -> None:
+    for batch in simulate(customers, 1, seed, scenario=QUICK):
+        rows, own = batch.rows, [c for c in SOURCES[batch.source].columns if c.kind != "key"]
+        assert all(conforms(rows, column) for column in own)
+        assert rows["at"].type == rows["known_at"].type == TIME
+        assert set(rows["key_type"].to_pylist()) <= KEY_TYPES
+        assert rows["void"].type == pa.bool_()
+        assert all(rows[name].null_count == 0 for name in ("id", "key", "at", "known_at", "void"))
+
+
+def test_same_seed_same_bytes_and_another_seed_another_story() -> None:
+    again = list(simulate(80, 2, 3, scenario=QUICK))
+    assert all(same_rows(a, b) for a, b in zip(quick(), again, strict=True))
+    assert any(not same_rows(a, b) for a, b in zip(quick(), quick(seed=4), strict=True))
+
+
+def test_a_longer_simulation_begins_with_the_shorter_one() -> None:
+    longer = quick(months=3)[: len(quick())]
+    assert all(same_rows(a, b) for a, b in zip(quick(), longer, strict=True))
+
+
+def test_what_one_part_does_changes_no_other_parts_chances() -> None:
+    calmer = tables(list(quick(scenario=Scenario(warm_up_days=20, complaints_yearly=0.0))))["faults"]
+    usual = tables(list(quick()))["faults"]
+    columns = ["key", "at", "minutes"]
+    at_sites = [rows[rows.key_type == "site"][columns].sort_values(["at", "key"]) for rows in (usual, calmer)]
+    assert len(at_sites[0]) > 0
+    pd.testing.assert_frame_equal(*(rows.reset_index(drop=True) for rows in at_sites))
+
+
+def test_batches_follow_the_months_and_hold_what_became_known_in_them() -> None:
+    batches = quick()
+    spans = sorted({span for batch in batches for span in batch.covered})
+    months = [datetime(2025, m, 1, tzinfo=UTC) for m in (1, 2, 3)]
+    edges = [int(month.timestamp()) * 10**6 for month in months]
+    assert spans == list(pairwise(edges))
+    for batch in batches:
+        assert len(batch.covered) == 1
+        known = batch.rows["known_at"].cast(pa.int64()).to_pandas()
+        assert (known < batch.covered[0][1]).all()
+        if batch.source != "evidence":  # links are older than the simulation
+            assert (known >= batch.covered[0][0]).all()
+
+
+def test_progress_counts_the_months() -> None:
+    seen: list[tuple[int, int]] = []
+    list(simulate(20, 2, 1, scenario=QUICK, progress=lambda done, all_of_them: seen.append((done, all_of_them))))
+    assert seen == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_nothing_is_known_before_it_happens_and_ids_come_again_only_as_revisions(source: str) -> None:
+    rows = operator()[source]
+    assert (rows["at"] <= rows.known_at).all()
+    again = rows[rows.id.duplicated(keep=False)].groupby("id")
+    assert (again.known_at.nunique() == again.size()).all()
+    assert (again[["key", "at"]].nunique() == 1).all().all()
+
+
+def test_some_facts_are_corrected_later_and_some_withdrawn() -> None:
+    rows = operator()["usage"].sort_values("known_at")
+    corrected = rows[rows.id.duplicated(keep=False) & ~rows.void].groupby("id").value
+    assert corrected.ngroups > 50
+    assert (corrected.nunique()[corrected.size() > 1] == 2).all()
+    assert rows.void.sum() > 10
+    assert set(rows[rows.void].id) <= set(rows[~rows.void].id)
+
+
+def test_every_key_is_introduced_unless_it_is_a_place_or_a_browser() -> None:
+    evidence = operator()["evidence"]
+    known = set(zip(evidence.key_type, evidence.key, strict=True))
+    for source, rows in operator().items():
+        used = set(zip(rows.key_type, rows.key, strict=True))
+        strangers = {key for key in used - known if key[0] not in ("cookie", "site", "market")}
+        assert not strangers, source
+
+
+def test_a_number_an_email_a_line_and_a_browser_have_one_customer() -> None:
+    assert not owners().index.duplicated().any()
+
+
+def test_nothing_happens_to_customers_before_they_join_or_after_they_left() -> None:
+    evidence = operator()["evidence"]
+    joined = evidence[evidence.other_type == "account"].set_index("key")["at"]
+    for source, rows in operator().items():
+        whose = customers_of(rows)
+        assert not (rows["at"] > whose.map(ends())).any(), source
+        own = rows.key_type != "cookie"  # a browser's visits may be older than the relation
+        assert not (rows["at"][own] < whose[own].map(joined)).any(), source
+
+
+def test_a_voluntary_end_is_announced_two_to_five_weeks_before() -> None:
+    profile = operator()["profile"]
+    left = profile[(profile.status == "left") & (profile.reason == "voluntary")].set_index("key")["at"]
+    noticed = profile[profile.status == "notice"].set_index("key")["at"]
+    since = operator()["profile"]["at"].min()
+    announced = noticed.reindex(left.index)
+    assert announced.notna().all()
+    days = (left - announced)[announced > since + timedelta(seconds=1)].dt.days
+    assert len(days) > 50
+    assert days.between(14, 31).all()
+    assert not profile[profile.status == "left"].key.duplicated().any()
+
+
+def test_customers_leave_for_every_reason_and_the_base_stays_stable() -> None:
+    profile = operator()["profile"]
+    reasons = profile[profile.status == "left"].reason.value_counts()
+    assert set(reasons.index) == {"voluntary", "involuntary", "moved", "deceased"}
+    here = profile[profile.active_since.notna()].key.nunique() - len(ends())
+    assert 0.95 * 1500 < here < 1.02 * 1500
+
+
+def test_all_phases_all_channels_and_all_needs_are_heard() -> None:
+    journey = operator()["journey"]
+    assert set(journey.phase) == set(PHASES)
+    assert set(journey.channel) == set(CHANNELS)
+    voiced = journey[journey.action.isin(["request", "order"]) & journey.phase.isin(["ask", "buy"])]
+    assert set(NEEDS) <= set(voiced.topic)
+
+
+def test_much_early_interest_is_nameless_at_first_and_about_half_of_it_named_later() -> None:
+    journey = effective(operator()["journey"])
+    early = journey[journey.phase.isin(["discover", "explore"])]
+    evidence = operator()["evidence"]
+    linked = evidence[evidence.key_type == "cookie"].set_index("key").known_at
+    named = early.key.map(linked)
+    nameless = (early.key_type == "cookie") & ~(named <= early.known_at)
+    assert nameless.mean() >= 0.3
+    assert 0.35 < named[nameless].notna().mean() < 0.65
+
+
+def test_signs_of_a_need_go_before_its_voice() -> None:
+    journey = effective(operator()["journey"])
+    journey = journey.assign(who=customers_of(journey)).dropna(subset="who")
+    chance = {True: [0, 0], False: [0, 0]}
+    cut = datetime(2025, 4, 1, tzinfo=UTC)
+    everyone = operator()["profile"].key.nunique()
+    for need in ("roaming", "faster_line", "help_using", "security"):
+        about = journey[journey.topic == need]
+        searched = set(about[(about["at"] < cut) & about.action.isin(["search", "view"])].who)
+        asked = set(about[(about["at"] >= cut) & about.action.isin(["request", "order"])].who)
+        for sign, group in ((True, searched & asked), (False, asked - searched)):
+            size = len(searched) if sign else everyone - len(searched)
+            chance[sign][0] += len(group)
+            chance[sign][1] += size
+    assert chance[True][0] / chance[True][1] > 3 * chance[False][0] / chance[False][1]
+
+
+def test_an_outage_of_a_site_makes_its_customers_call() -> None:
+    journey = effective(operator()["journey"])
+    calls = journey[(journey.action == "call") & (journey.topic == "outage")]
+    who = customers_of(calls)
+    evidence = operator()["evidence"].sort_values("at")
+    home = evidence[evidence.other_type == "site"].groupby("key").other.first()
+    faults = effective(operator()["faults"])
+    outages = faults[(faults.key_type == "site") & (faults.state == "cleared") & ~faults.planned.astype(bool)]
+    long = outages[outages.minutes > 240]
+    begun = long["at"] - pd.to_timedelta(long.minutes, "min")
+    during = elsewhere = 0
+    for site, start, stop in zip(long.key, begun, long["at"], strict=True):
+        now = calls["at"].between(start, stop)
+        during += (who[now].map(home) == site).sum()
+        elsewhere += (who[now].map(home) != site).sum()
+    assert during > 3 * elsewhere / (home.nunique() - 1)
+
+
+def test_cases_open_once_and_clear_after_the_minutes_they_say() -> None:
+    rows = operator()["faults"]
+    first = rows.drop_duplicates("id")  # the first version of each, before any correction
+    opened = first[first.state == "opened"].set_index("case")["at"]
+    cleared = first[first.state == "cleared"].set_index("case")
+    assert opened.index.is_unique
+    assert cleared.index.is_unique
+    assert set(cleared.index) <= set(opened.index)
+    assert rows[rows.state == "opened"].minutes.isna().all()
+    took = (cleared["at"] - opened.reindex(cleared.index)).dt.total_seconds() / 60
+    assert (took - cleared.minutes).abs().max() <= 1
+
+
+def test_an_sla_is_breached_exactly_when_it_says_so() -> None:
+    first = operator()["sla"].drop_duplicates("id")
+    hours = first[first.metric == "resolution_hours"]
+    share = first[first.metric == "availability"]
+    assert (hours.breached == (hours.actual > hours.target.round(2)))[(hours.actual - hours.target).abs() > 0.01].all()
+    assert (share.breached == (share.actual < share.target))[(share.actual - share.target).abs() > 0.001].all()
+    assert ((first.credit > 0) == first.breached).all()
+
+
+def test_truth_names_the_notices_and_expects_as_many() -> None:
+    truth = hazards(1500, 6, 11).to_pandas()
+    profile = operator()["profile"]
+    since = truth.month.min()
+    given = profile[(profile.status == "notice") & (profile["at"] > since + timedelta(seconds=1))].key
+    # Rows that would become known after the last month are not delivered: at most a few notices of the last day.
+    missing = set(truth[truth.noticed].key) - set(given)
+    assert set(given) <= set(truth[truth.noticed].key)
+    assert len(missing) <= 5
+    expected = truth.hazard.sum()
+    assert abs(truth.noticed.sum() - expected) < 4 * expected**0.5
+    assert 0.012 < expected / truth.days.sum() * 30.44 < 0.028
+
+
+def test_without_effects_and_frailty_everybody_is_equally_likely_to_leave() -> None:
+    flat = Effects(**dict.fromkeys(Effects.__dataclass_fields__, 0.0))
+    truth = hazards(60, 1, 5, scenario=Scenario(warm_up_days=10, effects=flat, frailty_variance=0.0, churn_monthly=0.1))
+    first = truth["first"].to_pandas()
+    assert first.nunique() == 1
+    assert first[0] == pytest.approx(0.1 / 30.4375, rel=0.01)
+
+
+def test_a_larger_effect_of_downtime_makes_broken_lines_leave_more() -> None:
+    scenarios = [Scenario(effects=Effects(downtime=effect), warm_up_days=40) for effect in (0.0, 2.0)]
+    usual, harsh = (hazards(300, 1, 9, scenario=scenario).to_pandas() for scenario in scenarios)
+    both = usual.merge(harsh, on=["key", "month"])
+    assert both.hazard_y.sum() > 1.3 * both.hazard_x.sum()
+
+
+@pytest.mark.parametrize(
+    ("field", "make"),
+    [
+        ("sites", lambda: Scenario(sites=0)),
+        ("site_outages_yearly", lambda: Scenario(site_outages_yearly=-1.0)),
+        ("login_share", lambda: Scenario(login_share=1.5)),
+        ("churn_monthly", lambda: Scenario(churn_monthly=float("nan"))),
+        ("mood_memory_days", lambda: Scenario(mood_memory_days=0.0)),
+        ("customers_per_site", lambda: Scenario(customers_per_site=0.0)),
+        ("roaming", lambda: Scenario(needs=NeedRates(roaming=-0.1))),
+        ("effects.bound", lambda: Effects(bound=float("inf"))),
+        ("customers", lambda: simulate(0, 1, 1)),
+        ("customers", lambda: simulate(10**7, 1, 1)),
+        ("months", lambda: simulate(10, 0, 1)),
+        ("seed", lambda: simulate(10, 1, -1)),
+        ("start must be a time in UTC", lambda: simulate(10, 1, 1, start=datetime(2025, 1, 1))),
+        ("first of a month", lambda: simulate(10, 1, 1, start=datetime(2025, 1, 2, tzinfo=UTC))),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(field: str, make: object) -> None:
+    with pytest.raises(ValueError, match=field):
+        make()
+
+
+def test_a_scenario_describes_every_rate_it_has() -> None:
+    told = describe(Scenario(name="storm", site_outages_yearly=9.0))
+    assert (told["name"], told["site_outages_yearly"], told["needs.roaming"]) == ("storm", 9.0, NeedRates().roaming)
