@@ -52,10 +52,10 @@ def test_without_churn_score_or_monthly_value_staying_counts_nothing() -> None:
 
 
 def test_the_best_comes_first_ties_go_by_id_and_what_is_worse_than_nothing_is_left_out() -> None:
-    choices = catalogue({"id": "c"}, {"id": "b"}, {"id": "worse"}, {"id": "best"}, {"id": "refused"})
-    may = np.array([True, True, True, True, False, True])
-    values = np.array([1.0, 1.0, -0.01, 2.0, 9.0, 0.0])
-    assert [choices.choices[i].id for i in order(choices, values, may)] == ["best", "b", "c", "do_nothing"]
+    choices = catalogue(*({"id": name} for name in ("b", "c", "a", "worse", "best", "refused")))
+    may = np.array([True, True, True, True, True, False, True])
+    values = np.array([1.0, 1.0, 1.0, -0.01, 2.0, 9.0, 0.0])
+    assert [choices.choices[i].id for i in order(choices, values, may)] == ["best", "a", "b", "c", "do_nothing"]
 
 
 probability = st.floats(0, 1)

@@ -1,0 +1,51 @@
+"""The engine over a workspace of its own: who gets an action that asks for nothing."""
+
+import pytest
+from small_operator import Operator
+
+from features.workspace import load_workspace
+from serving.engine import Engine
+from serving.resources import open_resources
+from serving.schemas import DecisionRequest
+
+FOR_ALL = """
+  - id: for_all
+    kind: care
+    words: {agent: Be kind., customer: ""}
+    channels: [web]
+    worth: 100
+    prior_effect: {stay: 0, accept: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def engine(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    folder = tmp_path_factory.mktemp("workspace") / "telecom"
+    folder.mkdir()
+    actions = (load_workspace().folder / "actions.yaml").read_text()
+    (folder / "actions.yaml").write_text(actions + FOR_ALL)
+    (folder / "catalog.py").write_text("from features.catalog import CATALOG\n")
+    settings = operator.settings.model_copy(update={"workspace": folder})
+    return Engine.load(settings, open_resources(settings))
+
+
+def best(engine: Engine, *keys: str) -> str:
+    body = {"keys": [{"type": "customer", "value": key} for key in keys], "channel": "web", "limit": 1}
+    return engine.answer(DecisionRequest.model_validate(body)).actions[0].action
+
+
+def test_an_unknown_visitor_may_get_an_action_that_asks_for_nothing(engine: Engine) -> None:
+    assert best(engine, "nobody") == "for_all"
+
+
+def test_nothing_but_service_is_done_while_it_is_open_which_customer_it_is(engine: Engine, operator: Operator) -> None:
+    one, other = operator.active[:2]
+    assert best(engine, one) == best(engine, other) == "for_all"
+    assert best(engine, one, other) == "say_who_you_are"
+
+
+def test_the_same_question_gets_the_same_answer(engine: Engine, operator: Operator) -> None:
+    body = {"keys": [{"type": "customer", "value": operator.active[0]}], "channel": "web"}
+    first, second = (engine.answer(DecisionRequest.model_validate(body)).model_dump() for _ in range(2))
+    assert first.pop("decision_id") != second.pop("decision_id")
+    assert first == second
