@@ -12,7 +12,8 @@ SCHEMA = source("usage").schema
 
 
 def row(id="a", value=1.0, known_at=20, at=10, key_id=1, void=False, metric="bill"):
-    return dict(id=id, key_id=key_id, at=at, known_at=known_at, void=void, metric=metric, value=value)
+    times = {"at": at, "known_at": known_at}
+    return {"id": id, "key_id": key_id, **times, "void": void, "metric": metric, "value": value}
 
 
 def table(*rows):
@@ -20,9 +21,8 @@ def table(*rows):
 
 
 def keys(*ids):
-    return pa.Table.from_pylist(
-        [dict(key_id=i, key_type="customer", hash=i.to_bytes(32, "big")) for i in ids], schema=KEYS
-    )
+    rows = [{"key_id": i, "key_type": "customer", "hash": i.to_bytes(32, "big")} for i in ids]
+    return pa.Table.from_pylist(rows, schema=KEYS)
 
 
 def micros(column) -> list:
