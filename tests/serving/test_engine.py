@@ -15,6 +15,14 @@ FOR_ALL = """
     channels: [web]
     worth: 100
     prior_effect: {stay: 0, accept: 1}
+  - id: for_healthy_lines
+    kind: care
+    words: {agent: Nothing is broken., customer: ""}
+    channels: [app]
+    worth: 100
+    prior_effect: {stay: 0, accept: 1}
+    eligibility:
+      - {feature: faults_open_90d, operator: below, value: 1}
 """
 
 
@@ -29,13 +37,18 @@ def engine(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Engi
     return Engine.load(settings, open_resources(settings))
 
 
-def best(engine: Engine, *keys: str) -> str:
-    body = {"keys": [{"type": "customer", "value": key} for key in keys], "channel": "web", "limit": 1}
+def best(engine: Engine, *keys: str, channel: str = "web") -> str:
+    body = {"keys": [{"type": "customer", "value": key} for key in keys], "channel": channel, "limit": 1}
     return engine.answer(DecisionRequest.model_validate(body)).actions[0].action
 
 
 def test_an_unknown_visitor_may_get_an_action_that_asks_for_nothing(engine: Engine) -> None:
     assert best(engine, "nobody") == "for_all"
+
+
+def test_what_is_not_known_of_a_visitor_does_not_pass_for_a_healthy_line(engine: Engine, operator: Operator) -> None:
+    assert best(engine, "nobody", channel="app") == "do_nothing"
+    assert "for_healthy_lines" in {best(engine, customer, channel="app") for customer in operator.active[:20]}
 
 
 def test_nothing_but_service_is_done_while_it_is_open_which_customer_it_is(engine: Engine, operator: Operator) -> None:
