@@ -42,7 +42,7 @@ class Params:
     rounds: int = 600
     patience: int = 30
     folds: int = 3
-    most_periods: int = 1_000_000
+    most_periods: int = 300_000
     num_threads: int = 0
 
     def lightgbm(self, classes: int, rows: int, seed: int) -> dict[str, object]:

@@ -62,9 +62,7 @@ def test_the_same_seed_gives_the_same_floats_whatever_the_threads():
     X = encoded(train, train)
     two = Params(num_leaves=7, learning_rate=0.1, rounds=20, patience=10, num_threads=2)
     one = Params(num_leaves=7, learning_rate=0.1, rounds=20, patience=10, num_threads=1)
-    assert np.array_equal(
-        learned(train, followed, params=one).curve(X), learned(train, followed, params=two).curve(X)
-    )
+    assert np.array_equal(learned(train, followed, params=one).curve(X), learned(train, followed, params=two).curve(X))
 
 
 def test_no_rows_give_no_curves():
