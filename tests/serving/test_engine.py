@@ -47,7 +47,7 @@ def test_an_unknown_visitor_may_get_an_action_that_asks_for_nothing(engine: Engi
 
 
 def test_what_is_not_known_of_a_visitor_does_not_pass_for_a_healthy_line(engine: Engine, operator: Operator) -> None:
-    assert best(engine, "nobody", channel="app") == "do_nothing"
+    assert best(engine, "nobody", channel="app") == "say_who_you_are"
     assert "for_healthy_lines" in {best(engine, customer, channel="app") for customer in operator.active[:20]}
 
 
