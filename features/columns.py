@@ -40,7 +40,8 @@ class Columns:
     vocabularies: dict[str, tuple[str, ...]]
     case: np.ndarray
     state: np.ndarray
-    bits_of: dict[tuple[tuple[Condition, ...], ...], np.ndarray] = field(default_factory=dict, compare=False)
+    _bits: dict[tuple[tuple[Condition, ...], ...], np.ndarray] = field(default_factory=dict, compare=False)
+    _matrices: dict[tuple[str, ...], np.ndarray] = field(default_factory=dict, compare=False)
 
     def runs(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Row ranges ``(start, end)`` of each key, both 0 where the key has no rows."""
@@ -52,12 +53,19 @@ class Columns:
 
     def bits(self, filters: tuple[tuple[Condition, ...], ...]) -> np.ndarray:
         """(n,) uint64 with bit i set where the row meets every condition of ``filters[i]`` (at most 64)."""
-        if filters not in self.bits_of:
+        if filters not in self._bits:
             bits = np.zeros(len(self.at), np.uint64)
             for i, conditions in enumerate(filters):
                 bits |= self.matching(conditions).astype(np.uint64) << np.uint64(i)
-            self.bits_of[filters] = bits
-        return self.bits_of[filters]
+            self._bits[filters] = bits
+        return self._bits[filters]
+
+    def matrix(self, names: tuple[str, ...]) -> np.ndarray:
+        """(len(names), n) float64, C-ordered: the values of several columns, as the kernel takes them."""
+        if names not in self._matrices:
+            empty = np.empty((0, len(self.at)))
+            self._matrices[names] = np.stack([self.values[name] for name in names]) if names else empty
+        return self._matrices[names]
 
     def matching(self, conditions: tuple[Condition, ...]) -> np.ndarray:
         """(n,) bool: the rows that meet every condition. A missing value meets none."""

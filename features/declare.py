@@ -15,12 +15,13 @@ from features.facts import SOURCES, Column, source
 MICROS = {"s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 DAY = MICROS["d"]
 
-Aggregate = Literal["count", "sum", "last", "since_last", "distinct", "open", "open_age"]
+Aggregate = Literal["count", "sum", "mean", "last", "since_last", "distinct", "open", "open_age"]
 Operator = Literal["is", "is_not", "at_least", "below", "missing", "present"]
 
 _AGGREGATE_KINDS: dict[str, tuple[str, ...]] = {
     "count": (),
     "sum": ("number", "flag"),
+    "mean": ("number", "flag"),
     "last": ("number", "flag", "category", "time"),
     "since_last": (),
     "distinct": ("category", "flag"),
@@ -136,7 +137,7 @@ class Feature:
 
     ``of`` reads the present parent's own history (its site's, its account's); ``via`` reads what happened at any
     such parent while the entity was there. Without either, the entity's own keys are read. ``window`` is needed by
-    count, sum, distinct, open and open_age; ``last`` and ``since_last`` may look back for ever.
+    count, sum, mean, distinct, open and open_age; ``last`` and ``since_last`` may look back for ever.
     """
 
     source: str

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,54 +13,83 @@ from features.columns import EVER_AGO, FOREVER, Columns
 from features.identity.reach import Reach
 from features.plan import Plan
 
-BLOCK = 16_384
+BLOCK_PAIRS, BLOCK_RUNS = 16_384, 2_000_000
 
 
 @dataclass(frozen=True)
-class Runs:
-    """For p pairs, the runs of rows to fold: pair i owns ``pointer[i]:pointer[i + 1]`` of the r runs."""
+class Asked:
+    """What is folded for each of p pairs: the keys ``reach`` gives ``entity``, up to the cut ``seen``."""
 
-    pointer: np.ndarray
-    key: np.ndarray
-    at_from: np.ndarray
-    at_to: np.ndarray
+    reach: Reach
+    entity: np.ndarray
+    cutoff: np.ndarray
+    seen: np.ndarray
 
-    @classmethod
-    def of(cls, pairs: int, pair: np.ndarray, key: np.ndarray, at_from: np.ndarray, at_to: np.ndarray) -> "Runs":
-        """From runs with the pair each belongs to; put in the order (pair, key, at_from) they are folded in."""
-        order = np.lexsort((at_from, key, pair))
-        pointer = np.zeros(pairs + 1, np.int64)
-        np.cumsum(np.bincount(pair, minlength=pairs), out=pointer[1:])
-        return cls(pointer, key[order], at_from[order], at_to[order])
-
-
-def own_runs(reach: Reach, entities: np.ndarray, seen: np.ndarray) -> Runs:
-    """The runs of each entity's own keys, as far as the reach was known at the visibility cut."""
-    pair, row = _known(reach, entities, seen)
-    return Runs.of(len(entities), pair, reach.key[row], reach.at_from[row], reach.at_to[row])
+    def blocks(self) -> list[slice]:
+        """Consecutive pairs, few enough that a block's runs stay small in memory."""
+        ends, runs = [0], np.cumsum(self.reach.counts(self.entity))
+        while ends[-1] < len(self.entity):
+            before = runs[ends[-1] - 1] if ends[-1] else 0
+            fit = int(np.searchsorted(runs, before + BLOCK_RUNS, "right"))
+            ends.append(min(max(fit, ends[-1] + 1), ends[-1] + BLOCK_PAIRS, len(self.entity)))
+        return [slice(low, high) for low, high in pairwise(ends)]
 
 
-def via_runs(parents: Reach, entities: np.ndarray, seen: np.ndarray) -> tuple[Runs, np.ndarray]:
-    """Runs over every parent's own key while the entity was there, and (p,) bool: a parent is known at all."""
-    runs = own_runs(parents, entities, seen)
-    return runs, np.diff(runs.pointer) > 0
+def fold(plan: Plan, columns: Columns, asked: Asked) -> np.ndarray:
+    """(p, o) float64: the plan's outputs for each pair, block by block on all cores; missing is NaN."""
+    values, bits = columns.matrix(plan.columns), columns.bits(plan.filters)
+    out = np.empty((len(asked.entity), len(plan.outputs)))
+
+    def block(pairs: slice) -> None:
+        cutoff, seen = asked.cutoff[pairs], asked.seen[pairs]
+        pair, row = known(asked.reach, asked.entity[pairs], seen)
+        pointer = np.zeros(len(cutoff) + 1, np.int64)
+        np.cumsum(np.bincount(pair, minlength=len(cutoff)), out=pointer[1:])
+        start, end = columns.runs(asked.reach.key[row])
+        kernel.fold(
+            columns.at, columns.known, columns.until, columns.rank, bits, values, columns.case, columns.state,
+            cutoff, seen, pointer, start, end, asked.reach.at_from[row], asked.reach.at_to[row],
+            plan.cells, plan.edges, plan.outputs, out[pairs],
+        )  # fmt: skip
+
+    blocks = asked.blocks()
+    if len(blocks) <= 1:
+        for only in blocks:
+            block(only)
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(block, blocks))
+    return out
 
 
-def of_runs(
-    parents: Reach, reach: Reach, entities: np.ndarray, cutoff: np.ndarray, seen: np.ndarray
-) -> tuple[Runs, np.ndarray]:
-    """Runs over all keys of the present parent, whenever; and (p,) bool: there is a present parent."""
-    parent, present = present_parent(parents, entities, cutoff, seen)
-    which = np.flatnonzero(present)
-    pair, row = _known(reach, parent[which], seen[which])
-    return Runs.of(len(entities), which[pair], reach.key[row], reach.at_from[row], reach.at_to[row]), present
+def fold_of_parent(plan: Plan, columns: Columns, parents: Reach, own: Reach, pairs: Asked) -> np.ndarray:
+    """(p, o) float64: the plan over everything the present parent reaches, whenever it happened.
+
+    Many entities share a parent at a cutoff: each (parent, cutoff, seen) is folded once and handed to all of them.
+    NaN where there is no present parent. ``own`` is the parents' own reach.
+    """
+    parent, present = present_parent(parents, pairs.entity, pairs.cutoff, pairs.seen)
+    asked = np.stack([parent, pairs.cutoff, pairs.seen], axis=1)[present]
+    once, of_pair = np.unique(asked, axis=0, return_inverse=True)
+    parent, cutoff, seen = (np.ascontiguousarray(column) for column in once.T)
+    out = np.full((len(pairs.entity), len(plan.outputs)), np.nan)
+    out[present] = fold(plan, columns, Asked(own, parent, cutoff, seen))[of_pair.reshape(-1)]
+    return out
+
+
+def fold_via_parents(plan: Plan, columns: Columns, parents: Reach, pairs: Asked) -> np.ndarray:
+    """(p, o) float64: the plan over every parent's own key while the entity was there; NaN where none is known."""
+    out = fold(plan, columns, Asked(parents, pairs.entity, pairs.cutoff, pairs.seen))
+    pair, _ = known(parents, pairs.entity, pairs.seen)
+    out[np.bincount(pair, minlength=len(out)) == 0] = np.nan
+    return out
 
 
 def present_parent(
     parents: Reach, entities: np.ndarray, cutoff: np.ndarray, seen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(p,) the parent held just before the cutoff (the latest begun, then the smallest id) and (p,) bool: any."""
-    pair, row = _known(parents, entities, seen)
+    pair, row = known(parents, entities, seen)
     current = (parents.at_from[row] < cutoff[pair]) & (cutoff[pair] <= parents.at_to[row])
     pair, row = pair[current], row[current]
     order = np.lexsort((parents.key[row], -parents.at_from[row], pair))
@@ -71,39 +101,11 @@ def present_parent(
     return parent, present
 
 
-def _known(reach: Reach, entities: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def known(reach: Reach, entities: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(pair, row) of every rectangle known at each pair's visibility cut, ordered by (pair, key, at_from)."""
     pair, row = reach.rows(entities)
-    known = (reach.known_from[row] < seen[pair]) & (seen[pair] <= reach.known_to[row])
-    return pair[known], row[known]
-
-
-def fold(plan: Plan, columns: Columns, runs: Runs, cutoff: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """(p, o) float64: the plan's outputs for each pair, in blocks on all cores; missing is NaN."""
-    start, end = columns.runs(runs.key)
-    values = np.empty((len(plan.columns), len(columns.at)))
-    for i, name in enumerate(plan.columns):
-        values[i] = columns.values[name]
-    bits = columns.bits(plan.filters)
-    out = np.empty((len(cutoff), len(plan.outputs)))
-
-    def block(low: int) -> None:
-        high = min(low + BLOCK, len(cutoff))
-        first, last = runs.pointer[low], runs.pointer[high]
-        kernel.fold(
-            columns.at, columns.known, columns.until, columns.rank, bits, values, columns.case, columns.state,
-            cutoff[low:high], seen[low:high], runs.pointer[low : high + 1] - first,
-            start[first:last], end[first:last], runs.at_from[first:last], runs.at_to[first:last],
-            plan.cells, plan.edges, plan.outputs, out[low:high],
-        )  # fmt: skip
-
-    blocks = range(0, len(cutoff), BLOCK)
-    if len(blocks) <= 1:
-        for low in blocks:
-            block(low)
-    else:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(block, blocks))
-    return out
+    kept = (reach.known_from[row] < seen[pair]) & (seen[pair] <= reach.known_to[row])
+    return pair[kept], row[kept]
 
 
 def covered(coverage: Sequence[tuple[int, int]], low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from features import columns as arrays
 from features.columns import Columns
 from features.declare import Catalog, Event, Feature, Link, Task
-from features.frame import Runs, covered, fold, of_runs, own_runs, via_runs
+from features.frame import Asked, covered, fold, fold_of_parent, fold_via_parents
 from features.identity.reach import Reach, links_from_evidence, own_reach, parents
 from features.lake import Lake, Snapshot
 from features.plan import Plan, Step, compile_features
@@ -128,22 +128,20 @@ class History:
         entities, cutoffs = np.asarray(entities, np.int64), np.asarray(cutoffs, np.int64)
         seen = cutoffs if seen is None else np.asarray(seen, np.int64)
         result: dict[int, pd.Series] = {}
+        pairs = Asked(self.reach(entity_type), entities, cutoffs, seen)
         for step in compile_features(features):
-            runs, present = self._runs(entity_type, step, entities, cutoffs, seen)
-            out = fold(step.plan, self.columns[step.plan.source], runs, cutoffs, seen)
-            out[~present] = np.nan
+            out = self._fold(entity_type, step, pairs)
             for position, column in zip(step.features, out.T, strict=True):
                 result[position] = self._series(features[position], column, cutoffs)
         return pd.DataFrame({features[i].name: result[i] for i in range(len(features))}, copy=False)
 
-    def _runs(
-        self, entity_type: str, step: Step, entities: np.ndarray, cutoffs: np.ndarray, seen: np.ndarray
-    ) -> tuple[Runs, np.ndarray]:
+    def _fold(self, entity_type: str, step: Step, pairs: Asked) -> np.ndarray:
+        columns = self.columns[step.plan.source]
         if step.via:
-            return via_runs(self.parents(entity_type, step.via), entities, seen)
+            return fold_via_parents(step.plan, columns, self.parents(entity_type, step.via), pairs)
         if step.of:
-            return of_runs(self.parents(entity_type, step.of), self.reach(step.of), entities, cutoffs, seen)
-        return own_runs(self.reach(entity_type), entities, seen), np.ones(len(entities), bool)
+            return fold_of_parent(step.plan, columns, self.parents(entity_type, step.of), self.reach(step.of), pairs)
+        return fold(step.plan, columns, pairs)
 
     def _series(self, feature: Feature, values: np.ndarray, cutoffs: np.ndarray) -> pd.Series:
         if feature.window is not None:
@@ -159,8 +157,7 @@ class History:
         self, entity_type: str, plan: Plan, entities: np.ndarray, cutoffs: np.ndarray, seen: np.ndarray
     ) -> np.ndarray:
         """(p, o) float64: any plan folded over the entities' own keys (labels use this)."""
-        runs = own_runs(self.reach(entity_type), entities, seen)
-        return fold(plan, self.columns[plan.source], runs, cutoffs, seen)
+        return fold(plan, self.columns[plan.source], Asked(self.reach(entity_type), entities, cutoffs, seen))
 
     def eligible(
         self, task: Task, entities: np.ndarray, cutoffs: np.ndarray, seen: np.ndarray | None = None

@@ -17,7 +17,7 @@ import numba as nb
 import numpy as np
 from numba import boolean, float64, int8, int64, uint64, void
 
-from features.plan import COUNT, DISTINCT, FIRST, LAST, LAST_TIME, OPEN, OPEN_AGE, SINCE, SUM
+from features.plan import COUNT, DISTINCT, FIRST, LAST, LAST_TIME, MEAN, OPEN, OPEN_AGE, SINCE, SUM
 
 _DAY = 86_400_000_000.0
 
@@ -171,7 +171,7 @@ def fold(  # type: ignore[no-untyped-def]
                         continue
                     if aggregate == COUNT:
                         number[g, band] += 1.0
-                    elif aggregate == SUM:
+                    elif aggregate == SUM or aggregate == MEAN:
                         number[g, band] += values[column, row]
                     elif aggregate == DISTINCT:
                         mask[g, band] |= uint64(1) << uint64(values[column, row])
@@ -209,6 +209,12 @@ def fold(  # type: ignore[no-untyped-def]
             if aggregate == COUNT or aggregate == SUM or aggregate == OPEN:
                 for band in range(low, high):
                     result += number[g, band]
+            elif aggregate == MEAN:
+                n = 0
+                for band in range(low, high):
+                    result += number[g, band]
+                    n += filled[g, band]
+                result = result / n if n else np.nan
             elif aggregate == OPEN_AGE:
                 for band in range(low, high):
                     result = max(result, number[g, band])

@@ -14,10 +14,11 @@ from features.columns import EVER_AGO, FOREVER
 from features.declare import Condition, DeclarationError, Event, Feature, duration
 from features.facts import source
 
-COUNT, SUM, LAST, SINCE, DISTINCT, OPEN, OPEN_AGE, FIRST, LAST_TIME = range(9)
+COUNT, SUM, LAST, SINCE, DISTINCT, OPEN, OPEN_AGE, FIRST, LAST_TIME, MEAN = range(10)
 _CODES = {
     "count": COUNT,
     "sum": SUM,
+    "mean": MEAN,
     "last": LAST,
     "since_last": SINCE,
     "distinct": DISTINCT,

@@ -144,6 +144,8 @@ def aggregate(feature: Feature, rows: list[Fact], low: float, c: int) -> Any:
             return float(len(inside))
         case "sum":
             return float(sum(f.values[column] for f in inside))
+        case "mean":
+            return sum(f.values[column] for f in inside) / len(inside) if inside else math.nan
         case "distinct":
             return float(len({f.values[column] for f in inside}))
         case "since_last":

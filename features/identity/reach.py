@@ -21,7 +21,7 @@ _COLUMNS = ["child", "parent", *_BOUNDS]
 
 @dataclass(frozen=True)
 class Reach:
-    """r rectangles ordered by (entity, key, known_from, at_from), all (r,) int64."""
+    """r rectangles ordered by (entity, key, at_from, known_from), all (r,) int64."""
 
     entity: np.ndarray
     key: np.ndarray
@@ -33,7 +33,7 @@ class Reach:
     @classmethod
     def of(cls, frame: pd.DataFrame) -> "Reach":
         """From a frame with columns child (the key), parent (the entity) and the four bounds."""
-        frame = frame.sort_values(["parent", "child", "known_from", "at_from"], kind="stable")
+        frame = frame.sort_values(["parent", "child", "at_from", "known_from"], kind="stable")
         arrays = {name: frame[name].to_numpy(np.int64) for name in _BOUNDS}
         return cls(frame["parent"].to_numpy(np.int64), frame["child"].to_numpy(np.int64), **arrays)
 
@@ -41,6 +41,10 @@ class Reach:
         """The same rectangles looked up from the other end: ``entity`` and ``key`` swapped."""
         bounds = {name: getattr(self, name) for name in _BOUNDS}
         return Reach.of(pd.DataFrame({"child": self.entity, "parent": self.key, **bounds}))
+
+    def counts(self, entities: np.ndarray) -> np.ndarray:
+        """(p,) how many rectangles each entity has, known or not."""
+        return np.searchsorted(self.entity, entities, "right") - np.searchsorted(self.entity, entities, "left")
 
     def rows(self, entities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(pair, row) for every rectangle of every ``entities[pair]``, ordered by pair, then as stored."""

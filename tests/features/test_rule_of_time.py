@@ -124,6 +124,33 @@ def test_blocks_do_not_change_the_bits() -> None:
         pd.testing.assert_frame_equal(one, many.iloc[[i]].reset_index(drop=True))
 
 
+def fault(id: str, key: int, at: float, state: str, case: str = "a") -> Fact:
+    values = {"case": case, "state": state, "severity": "major"}
+    return Fact(id, key, round(at * MINUTE), round(at * MINUTE), False, values)
+
+
+def test_a_case_is_open_until_it_is_cleared_and_again_when_it_reopens() -> None:
+    cases = [fault("1", 1, 10, "opened"), fault("2", 1, 15, "cleared"), fault("3", 11, 20, "opened")]
+    link_ = link("line", 11, 1, 0, 0)
+    world = world_of([], [link_], facts={"faults": [*cases, fault("4", 1, 12, "opened", "b")]})
+    name = "faults_severity_major_or_critical_open_40m"
+    at = [round((m + 0.5) * MINUTE) for m in (10, 12, 15, 20)]
+    assert engine(world, [1] * 4, at)[name].tolist() == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 11), (11, 1)])
+def test_ties_are_broken_by_the_id_not_by_key_or_order_of_arrival(first: int, second: int) -> None:
+    """Same instant, same known_at, two keys: the ids alone decide, whichever key folds first."""
+    for a, b in (("p", "q"), ("r", "s"), ("t", "u")):
+        facts = [ask(a, first, 10, 10, topic="billing"), ask(b, second, 10, 10, topic="outage")]
+        world = world_of(facts, [link("line", 11, 1, 0, 0)])
+        feature = next(f for f in FEATURES if f.name == "journey_topic_last")
+        expected = world.value(feature, 1, 20 * MINUTE)
+        assert engine(world, [1], [20 * MINUTE])[feature.name].iloc[0] == expected
+        swapped = replace(world, facts={"journey": facts[::-1]})
+        assert engine(swapped, [1], [20 * MINUTE])[feature.name].iloc[0] == expected
+
+
 @pytest.mark.parametrize("known_to_be_apart", [14, 40])
 def test_unlinking_ends_the_reach_once_it_is_known(known_to_be_apart: float) -> None:
     evidence = [link("on", 11, 1, 0, 0), link("off", 11, 1, 8, known_to_be_apart, "unlinked")]

@@ -24,6 +24,7 @@ FEATURES = (
     Feature("journey", "count", window="40m", where={"phase": "ask"}),
     Feature("journey", "sum", "value", "25m"),
     Feature("journey", "sum", "value", "10m", where={"phase": ("ask", "use")}),
+    Feature("journey", "mean", "value", "25m"),
     Feature("journey", "distinct", "channel", "40m"),
     Feature("journey", "last", "topic"),
     Feature("journey", "last", "value", "25m"),
