@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -41,6 +42,9 @@ _PUBLIC = {
     "build": "features.dataset",
     "load_workspace": "features.workspace",
     "simulate": "features.simulator",
+    "deliver": "features.simulator.deliver",
+    "windows": "training.split",
+    "Engine": "serving.engine",
     "append_facts": "features.ingest",
     "ingest": "features.ingest",
     "check_source": "features.check_source",
@@ -111,7 +115,7 @@ class Place:
 
 def fail(message: str) -> NoReturn:
     """Say what is wrong and stop with exit code 1."""
-    say.print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
+    say.print(f"[red]error:[/red] {escape(message)}", highlight=False, soft_wrap=True)
     raise typer.Exit(1)
 
 
@@ -294,37 +298,19 @@ def simulate(
 
 
 def _simulate(place: Place, customers: int, months: int, seed: int) -> "list[Receipt]":
-    """Append everything the simulator delivers, one commit per source, then compact."""
-    import pyarrow as pa
+    from features.simulator.deliver import deliver
 
-    from features import simulator
-    from features.ingest import append_facts
-
-    keyring = place.keyring()
-    receipts: list[Receipt] = []
     with progress() as bar:
-        task = bar.add_task(f"simulating {customers:,} customers", total=months)
-        delivered: dict[str, list[simulator.Batch]] = {}
-        for batch in simulator.simulate(
-            customers, months, seed, progress=lambda done, total: bar.update(task, completed=done, total=total)
-        ):
-            delivered.setdefault(batch.source, []).append(batch)
-        task = bar.add_task("storing", total=len(delivered) + 1)
-        for source, batches in delivered.items():
-            receipts.append(
-                append_facts(
-                    place.lake,
-                    keyring,
-                    source,
-                    pa.concat_tables([b.rows for b in batches]),
-                    key_types=place.workspace.catalog.key_types,
-                    covered=[i for b in batches for i in b.covered],
-                )
-            )
-            bar.advance(task)
-        place.lake.compact()
-        bar.advance(task)
-    return receipts
+        task = bar.add_task(f"simulating and storing {customers:,} customers", total=months)
+        return deliver(
+            place.lake,
+            place.keyring(),
+            place.workspace.catalog.key_types,
+            customers,
+            months,
+            seed,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
 
 
 # --- models --------------------------------------------------------------------------------------------------------
@@ -525,7 +511,7 @@ def main() -> None:
     except Exception as error:
         if type(error).__module__.split(".")[0] not in _OURS:
             raise
-        say.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True, markup=True)
+        say.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
