@@ -48,8 +48,8 @@ class Effects:
     youth: float = 0.5
     family: float = -0.3
     senior: float = -0.8
-    rival: float = 0.15
-    season: float = 0.05
+    rival: float = 0.08
+    season: float = 0.02
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -88,7 +88,7 @@ class Scenario:
 
     name: str = "default"
     sites: int | None = None
-    customers_per_site: float = 120.0
+    customers_per_site: float = 100.0
     # people
     prepaid_share: float = 0.18
     frailty_variance: float = 0.18
@@ -97,12 +97,12 @@ class Scenario:
     moves_yearly: float = 0.07
     visitors_yearly: float = 1.2
     # network
-    site_outages_yearly: float = 3.0
+    site_outages_yearly: float = 3.5
     site_outage_hours: float = 2.5
     planned_work_yearly: float = 3.0
-    bad_spell_factor: float = 7.0
-    bad_spell_days: float = 45.0
-    good_spell_days: float = 240.0
+    bad_spell_factor: float = 5.0
+    bad_spell_days: float = 40.0
+    good_spell_days: float = 200.0
     line_faults_yearly: float = 0.75
     line_fault_hours: float = 13.0
     resolution_target_hours: float = 24.0
