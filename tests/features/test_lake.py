@@ -113,17 +113,19 @@ def test_the_fingerprint_is_of_the_facts_not_of_files_or_compactions(tmp_path, l
 
 
 def test_a_compacted_source_is_ready_until_the_next_append(lake):
-    lake.append("usage", table(row("a", 1.0), row("b", 3.0), row("b", 3.0, known_at=25)))
-    lake.append("usage", table(row("a", 2.0, known_at=30), row("b", 3.0, known_at=40, void=True)))
+    first = [row("a", 1.0), row("b", 3.0), row("b", 3.0, known_at=25)]
+    second = [row("a", 2.0, known_at=30), row("b", 3.0, known_at=40, void=True)]
+    lake.append("usage", table(*first))
+    lake.append("usage", table(*second))
     before = lake.read("usage")
     assert "usage" in lake.compact().ready
     assert lake.read("usage").equals(before)
     assert lake.read("usage", columns=["value", "until"]).equals(before.select(["value", "until"]))
-    version = lake.compact().version
-    assert version == 3, "nothing is left to compact"
-    lake.append("usage", table(row("b", 4.0, known_at=22)))
+    assert lake.compact().version == 3, "nothing is left to compact"
+    late = row("b", 4.0, known_at=22)
+    lake.append("usage", table(late))
     assert "usage" not in lake.snapshot().ready
-    assert [t[4:] for t in seen(lake.read("usage")) if t[3] == "b"] == [(3.0, 22), (4.0, 25), (3.0, 40)]
+    assert seen(lake.read("usage")) == life([*first, *second, late])
 
 
 rows_of_few_ids = st.lists(
