@@ -160,8 +160,8 @@ def emit(record: Any) -> None:
 # --- facts in -----------------------------------------------------------------------------------------------------
 
 
-@app.command()
-def ingest(
+@app.command("ingest")
+def ingest_command(
     source: Annotated[
         str | None, typer.Argument(help="Which source; default: every sql/*.sql of the workspace.")
     ] = None,
@@ -218,8 +218,8 @@ def _report(receipts: "list[Receipt]", as_json: bool) -> None:
         emit({r.source: asdict(r) for r in receipts})
 
 
-@app.command()
-def quarantine(
+@app.command("quarantine")
+def quarantine_command(
     source: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
     limit: Annotated[int, typer.Option(help="Rows to show.")] = 20,
     workspace: WorkspaceOption = None,
@@ -239,7 +239,7 @@ def quarantine(
 
 
 @app.command("check-source")
-def check_source(
+def check_source_command(
     source: Annotated[str, typer.Argument(help="Which source.")],
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -264,8 +264,8 @@ def _brief(value: Any) -> str:
     return text if len(text) < 400 else f"{text[:400]}... (whole with --json)"
 
 
-@app.command()
-def compact(
+@app.command("compact")
+def compact_command(
     sources: Annotated[list[str] | None, typer.Argument(help="Which sources; default: all.")] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -277,8 +277,8 @@ def compact(
     out.print(f"compacted; the lake is at version {place.lake.snapshot().version}")
 
 
-@app.command()
-def simulate(
+@app.command("simulate")
+def simulate_command(
     customers: Annotated[int, typer.Option(min=1)] = 5_000,
     months: Annotated[int, typer.Option(min=1)] = 12,
     seed: int = 0,
@@ -318,8 +318,8 @@ def _simulate(place: Place, customers: int, months: int, seed: int) -> "list[Rec
 DateOption = Annotated[str | None, typer.Option(help="A date, or an instant with its zone.")]
 
 
-@app.command()
-def train(
+@app.command("train")
+def train_command(
     task: Annotated[str, typer.Argument(help="churn, needs, or a task of the workspace.")],
     workspace: WorkspaceOption = None,
     train_from: DateOption = None,
@@ -340,11 +340,11 @@ def train(
     Without dates the last two months whose outcomes are known are the test, and T is where they begin.
     """
     given = {"train-from": train_from, "train-to": train_to, "test-from": test_from, "test-to": test_to}
+    known_by = micros(labels_known_by) if labels_known_by else None
+    dates = {name: micros(text) if text else None for name, text in given.items()}
     place = Place.of(workspace)
     place.workspace.catalog.task(task)
     history = place.history()
-    known_by = micros(labels_known_by) if labels_known_by else None
-    dates = {name: micros(text) if text else None for name, text in given.items()}
     with progress() as bar:
         record, ablation = _train(place, history, task, dates, known_by, ablate, seed, _narrator(bar, task))
     _show_training(record, ablation, as_json)
@@ -407,8 +407,8 @@ _FIGURES = ("rows", "events", "auc", "average_precision", "brier", "calibration_
 # --- answers -------------------------------------------------------------------------------------------------------
 
 
-@app.command()
-def serve(
+@app.command("serve")
+def serve_command(
     host: str = "127.0.0.1",
     port: int = 8000,
     workspace: WorkspaceOption = None,
@@ -421,8 +421,8 @@ def serve(
     run(Settings(home=home(), tracking_uri=tracking_uri(), workspace=workspace, as_of=as_of, host=host, port=port))
 
 
-@app.command()
-def ui(host: str = "127.0.0.1", port: int = 5000) -> None:
+@app.command("ui")
+def ui_command(host: str = "127.0.0.1", port: int = 5000) -> None:
     """The MLflow UI over this home's runs and models."""
     command = ["server", "--backend-store-uri", tracking_uri(), "--host", host, "--port", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", *command])
@@ -431,8 +431,8 @@ def ui(host: str = "127.0.0.1", port: int = 5000) -> None:
 # --- the whole way -------------------------------------------------------------------------------------------------
 
 
-@app.command()
-def demo(
+@app.command("demo")
+def demo_command(
     customers: Annotated[int, typer.Option(min=500)] = 4_000,
     months: Annotated[int, typer.Option(min=9)] = 12,
     seed: int = 0,

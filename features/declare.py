@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from features.facts import SOURCES, Column, source
+from features.facts import SOURCES, Column, UnknownName, source
 
 MICROS = {"s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 DAY = MICROS["d"]
@@ -109,8 +109,8 @@ def _column(source_name: str, name: str) -> Column:
         raise DeclarationError(f"unknown source '{source_name}' (known: {', '.join(SOURCES)})")
     try:
         return source(source_name).column(name)
-    except KeyError as error:
-        raise DeclarationError(error.args[0]) from None
+    except UnknownName as error:
+        raise DeclarationError(str(error)) from None
 
 
 def _pairs_cases(source_name: str) -> bool:

@@ -25,6 +25,13 @@ _ARROW: dict[str, pa.DataType] = {
 }
 
 
+class UnknownName(KeyError):
+    """No source or column of that name; the message names those there are."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a source: its kind, the values it may take (``None``: any) and what it means."""
@@ -51,12 +58,12 @@ class Source:
     columns: tuple[Column, ...]
 
     def column(self, name: str) -> Column:
-        """The declared column; raises `KeyError` naming the columns there are."""
+        """The declared column; raises `UnknownName` naming the columns there are."""
         for column in self.columns:
             if column.name == name:
                 return column
         known = ", ".join(c.name for c in self.columns)
-        raise KeyError(f"source '{self.name}' has no column '{name}' (it has: {known})")
+        raise UnknownName(f"source '{self.name}' has no column '{name}' (it has: {known})")
 
     @property
     def schema(self) -> pa.Schema:
@@ -191,8 +198,8 @@ SOURCES: dict[str, Source] = {
 
 
 def source(name: str) -> Source:
-    """The source of that name; raises `KeyError` naming the sources there are."""
+    """The source of that name; raises `UnknownName` naming the sources there are."""
     try:
         return SOURCES[name]
     except KeyError:
-        raise KeyError(f"unknown source '{name}' (known: {', '.join(SOURCES)})") from None
+        raise UnknownName(f"unknown source '{name}' (known: {', '.join(SOURCES)})") from None
