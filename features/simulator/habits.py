@@ -37,7 +37,7 @@ HABITS = (
     Habit("ask", "chat", "chat", "help", 0.7, 0.5, "solved"),
     Habit("ask", "ivr", "call", "help", 0.6, -0.4, "handed_off"),
     Habit("ask", "call_center", "call", "help", 0.6, -0.5, "solved"),
-    Habit("buy", "web", "order", "device", 0.12, 0.5, "abandoned"),
+    Habit("buy", "web", "order", "plans", 0.12, 0.5, "abandoned"),
     Habit("buy", "app", "order", "plans", 0.1, 0.8, "abandoned"),
     Habit("engage", "sms", "survey", "plans", 1.0, 0.0),
     Habit("engage", "email", "view", "contract", 2.0, 0.2),

@@ -14,6 +14,9 @@ CHAT_BY_COOKIE_SHARE = 0.5
 MEASURED = ("call", "complain", "chat", "survey", "share", "cancel_enquiry")
 """Actions whose words are heard or read, so that a sentiment can be measured."""
 
+PAID = ("order", "renew", "pay", "top_up")
+"""Actions worth money: a month's price."""
+
 
 def touch(
     world: World,
@@ -26,13 +29,14 @@ def touch(
     topic: Word,
     outcome: Word = "none",
 ) -> None:
-    """Journey facts of customers, one each: keyed as the channel knows them, with the sentiment if it is heard."""
+    """Journey facts of customers, one each: keyed as the channel knows them, with sentiment if heard and worth if paid."""
     if len(who) == 0:
         return
     rng = world.streams["touch"]
     channels = np.full(len(who), code("journey", "channel", channel)) if isinstance(channel, str) else channel
     feeling = _sentiment(world, who, rng) if action in MEASURED else np.full(len(who), np.nan)
-    columns = {"phase": phase, "topic": topic, "outcome": outcome, "sentiment": feeling}
+    worth = world.people.price[who] if action in PAID else np.full(len(who), np.nan)
+    columns = {"phase": phase, "topic": topic, "outcome": outcome, "sentiment": feeling, "value": worth}
     for number in np.unique(channels):
         here = np.flatnonzero(channels == number)
         chosen = {name: value if isinstance(value, str) else value[here] for name, value in columns.items()}
