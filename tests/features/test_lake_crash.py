@@ -30,10 +30,10 @@ def finished(writer) -> str:
     return printed
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory):
+@pytest.fixture
+def killed(tmp_path):
     """Lakes whose writer was killed, one for every step it takes."""
-    folder = tmp_path_factory.mktemp("crashes")
+    folder = tmp_path
     Lake(folder / "base").append("usage", table(BEFORE), keys=keys(3))
     finished(run("crash", folder))
     return sorted((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
@@ -41,29 +41,33 @@ def killed(tmp_path_factory):
 
 def test_a_writer_killed_at_any_step_loses_nothing_and_can_be_run_again(killed):
     assert len(killed) > 60, "the steps of an append and a compaction are many more"
-    outcomes = set()
-    for folder in killed:
-        lake = Lake(folder)
-        lake.verify()
-        found = seen(lake.read("usage"))
-        assert found in ([(3, 10, 20, "before", 9.0, None)], life([BEFORE, *KEPT])), folder.name
-        acknowledged = folder.with_name(f"{folder.name}.done").exists()
-        assert len(found) > 1 or not acknowledged, f"step {folder.name}: an acknowledged append is gone"
-        outcomes.add((len(found) > 1, acknowledged, lake.snapshot().version))
+    outcomes = {as_it_was_left(folder) for folder in killed}
     assert {(False, False, 1), (True, False, 2), (True, True, 2), (True, True, 3), (True, True, 4)} <= outcomes
-
-
-def test_after_a_kill_the_same_append_makes_the_lake_whole(killed):
     for folder in killed[:: max(1, len(killed) // 30)]:
-        lake = Lake(folder)
-        lake.append("usage", table(*BATCH), keys=keys(1, 2), covered=[(0, 100)])
-        assert seen(lake.read("usage")) == life([BEFORE, *KEPT]), folder.name
-        assert lake.keys().equals(keys(1, 2, 3))
-        assert lake.quarantine().num_rows == 1
-        assert lake.snapshot().coverage["usage"] == ((0, 100),)
-        lake.vacuum(grace=-1)
-        assert not leftovers(lake), folder.name
-        assert seen(lake.read("usage")) == life([BEFORE, *KEPT])
+        is_whole_when_run_again(folder)
+
+
+def as_it_was_left(folder):
+    """Whether the append is there, whether it was acknowledged, and the lake's version; all or nothing is there."""
+    lake = Lake(folder)
+    lake.verify()
+    found = seen(lake.read("usage"))
+    assert found in ([(3, 10, 20, "before", 9.0, None)], life([BEFORE, *KEPT])), folder.name
+    acknowledged = folder.with_name(f"{folder.name}.done").exists()
+    assert len(found) > 1 or not acknowledged, f"step {folder.name}: an acknowledged append is gone"
+    return len(found) > 1, acknowledged, lake.snapshot().version
+
+
+def is_whole_when_run_again(folder):
+    lake = Lake(folder)
+    lake.append("usage", table(*BATCH), keys=keys(1, 2), covered=[(0, 100)])
+    assert seen(lake.read("usage")) == life([BEFORE, *KEPT]), folder.name
+    assert lake.keys().equals(keys(1, 2, 3))
+    assert lake.quarantine().num_rows == 1
+    assert lake.snapshot().coverage["usage"] == ((0, 100),)
+    lake.vacuum(grace=-1)
+    assert not leftovers(lake), folder.name
+    assert seen(lake.read("usage")) == life([BEFORE, *KEPT])
 
 
 @pytest.mark.parametrize("writers", [2, 3])
