@@ -29,7 +29,7 @@ def touch(
     topic: Word,
     outcome: Word = "none",
 ) -> None:
-    """Journey facts of customers, one each: keyed as the channel knows them, with how they sound and what it is worth."""
+    """Journey facts of customers, one each, keyed as the channel knows them, with sentiment and worth."""
     if len(who) == 0:
         return
     rng = world.streams["touch"]
