@@ -47,7 +47,7 @@ _PUBLIC = {
     "Engine": "serving.engine",
     "append_facts": "features.ingest",
     "ingest": "features.ingest",
-    "check_source": "features.check_source",
+    "check_source": "features.ingest",
     "train": "training.run",
     "track": "training.run",
     "Registry": "models.registry",
@@ -245,7 +245,7 @@ def check_source_command(
     as_json: JsonOption = False,
 ) -> None:
     """What is wrong with a feed: rows a day, lag, gaps, keys that no other source knows."""
-    from features.check_source import check_source as check
+    from features.ingest import check_source as check
 
     report = check(Place.of(workspace).lake, source)
     if as_json:

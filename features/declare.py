@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from features.facts import SOURCES, Column, UnknownName, source
+from features.facts import SOURCES, Column, UnknownNameError, source
 
 MICROS = {"s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 DAY = MICROS["d"]
@@ -109,7 +109,7 @@ def _column(source_name: str, name: str) -> Column:
         raise DeclarationError(f"unknown source '{source_name}' (known: {', '.join(SOURCES)})")
     try:
         return source(source_name).column(name)
-    except UnknownName as error:
+    except UnknownNameError as error:
         raise DeclarationError(str(error)) from None
 
 

@@ -25,7 +25,7 @@ _ARROW: dict[str, pa.DataType] = {
 }
 
 
-class UnknownName(KeyError):
+class UnknownNameError(KeyError):
     """No source or column of that name; the message names those there are."""
 
     def __str__(self) -> str:
@@ -58,12 +58,12 @@ class Source:
     columns: tuple[Column, ...]
 
     def column(self, name: str) -> Column:
-        """The declared column; raises `UnknownName` naming the columns there are."""
+        """The declared column; raises `UnknownNameError` naming the columns there are."""
         for column in self.columns:
             if column.name == name:
                 return column
         known = ", ".join(c.name for c in self.columns)
-        raise UnknownName(f"source '{self.name}' has no column '{name}' (it has: {known})")
+        raise UnknownNameError(f"source '{self.name}' has no column '{name}' (it has: {known})")
 
     @property
     def schema(self) -> pa.Schema:
@@ -198,8 +198,8 @@ SOURCES: dict[str, Source] = {
 
 
 def source(name: str) -> Source:
-    """The source of that name; raises `UnknownName` naming the sources there are."""
+    """The source of that name; raises `UnknownNameError` naming the sources there are."""
     try:
         return SOURCES[name]
     except KeyError:
-        raise UnknownName(f"unknown source '{name}' (known: {', '.join(SOURCES)})") from None
+        raise UnknownNameError(f"unknown source '{name}' (known: {', '.join(SOURCES)})") from None

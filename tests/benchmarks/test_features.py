@@ -67,7 +67,8 @@ def by_sql(table: pa.Table, cutoffs: np.ndarray) -> pd.DataFrame:
     named = ", ".join(f'{sql} AS "{f.name}"' for sql, f in zip(columns, FEATURES, strict=True))
     return con.execute(
         f"SELECT key_id, epoch_us(cut) AS c, {named} FROM journey JOIN cutoffs "
-        'ON "at" < cut AND known_at < cut AND (until IS NULL OR until >= cut) AND "at" >= cut - INTERVAL 90 DAY GROUP BY ALL'
+        'ON "at" < cut AND known_at < cut AND (until IS NULL OR until >= cut) '
+        'AND "at" >= cut - INTERVAL 90 DAY GROUP BY ALL'
     ).df()
 
 

@@ -3,8 +3,8 @@ import json
 import pytest
 from usage_rows import row, table
 
-from features.check_source import check_source
 from features.facts import source
+from features.ingest.check_source import check_source
 from features.lake import Lake, LakeError
 
 DAY = 86_400_000_000

@@ -46,7 +46,7 @@ def link(id: str, key: int, other: int, at: float, known: float, state: str = "l
 
 
 def world_of(journey: list[Fact], evidence: list[Fact], **changes: object) -> World:
-    covered = {name: ((-100 * MINUTE, 100 * MINUTE),) for name in ("journey", "faults", "profile")}
+    covered = dict.fromkeys(("journey", "faults", "profile"), ((-100 * MINUTE, 100 * MINUTE),))
     return replace(World({"journey": journey}, evidence, TYPES, LINKS, covered), **changes)
 
 

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 
 from features.declare import duration
 from features.facts import TIME, Source
-from features.form import Wanted, cast, form, key_stems
 from features.identity.keys import Hashed, KeyRing
-from features.rejects import rejected
+from features.ingest.form import Wanted, cast, form, key_stems
+from features.lake.rejects import rejected
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)

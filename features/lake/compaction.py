@@ -8,11 +8,11 @@ from pathlib import Path
 
 import duckdb
 
-from features import revisions, store
-from features.commits import Entry, Log, StoredFile
 from features.facts import Source
 from features.identity.keys import KEYS
-from features.snapshot import Snapshot, snapshot
+from features.lake import revisions, store
+from features.lake.commits import Entry, Log, StoredFile
+from features.lake.snapshot import Snapshot, snapshot
 
 ROWS_PER_FILE = 5_000_000
 

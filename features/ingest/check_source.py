@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.facts import source as declared
-from features.intervals import Interval
 from features.lake import Lake, LakeError, Snapshot
+from features.lake.intervals import Interval
 
 _DAY = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from features.commits import Entry, LakeError, Log, StoredFile
-from features.intervals import Interval, less, merged
+from features.lake.commits import Entry, LakeError, Log, StoredFile
+from features.lake.intervals import Interval, less, merged
 
 
 @dataclass(frozen=True)

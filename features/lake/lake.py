@@ -20,16 +20,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features import compaction, revisions, store
-from features.commits import LakeError, Log
 from features.facts import source as declared
 from features.identity.keys import KEYS
-from features.intervals import Interval
-from features.rejects import QUARANTINE
-from features.snapshot import Snapshot, snapshot
-from features.staging import Receipt, Staging
-
-__all__ = ["Lake", "LakeError", "Receipt", "Snapshot", "Staging"]
+from features.lake import compaction, revisions, store
+from features.lake.commits import Log
+from features.lake.intervals import Interval
+from features.lake.rejects import QUARANTINE
+from features.lake.snapshot import Snapshot, snapshot
+from features.lake.staging import Receipt, Staging
 
 
 @dataclass(frozen=True)

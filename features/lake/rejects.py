@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.facts import Source
-from features.revisions import as_struct
+from features.lake.revisions import as_struct
 
 QUARANTINE = pa.schema(
     [

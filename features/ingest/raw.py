@@ -16,8 +16,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from features.form import IngestError
-from features.store import database
+from features.ingest.form import IngestError
+from features.lake.store import database
 
 BATCH = 500_000
 _DELIMITERS = ",;\t|"

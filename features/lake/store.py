@@ -10,8 +10,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.commits import LakeError, StoredFile
 from features.durable import digest, make_directory, sync
+from features.lake.commits import LakeError, StoredFile
 
 ROW_GROUP = 1_000_000
 BATCH = 250_000

@@ -7,15 +7,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.checks import Checks
 from features.facts import Source
 from features.facts import source as declared
-from features.form import IngestError, check_columns
 from features.identity.keys import KeyRing
-from features.intervals import Interval
+from features.ingest.checks import Checks
+from features.ingest.form import IngestError, check_columns
+from features.ingest.raw import BATCH, Select, selected
 from features.lake import Lake, Receipt
-from features.raw import BATCH, Select, selected
-from features.staging import Staging
+from features.lake.intervals import Interval
+from features.lake.staging import Staging
 
 __all__ = ["IngestError", "append_facts", "ingest"]
 

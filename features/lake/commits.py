@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from features.durable import publish
-from features.intervals import Interval
+from features.lake.intervals import Interval
 
 FORMAT = 1
 

@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features import rejects, revisions, store
-from features.commits import Entry, Log, StoredFile
 from features.durable import make_directory
 from features.facts import Source
 from features.identity.keys import KEYS
-from features.intervals import Interval, less, merged
-from features.snapshot import Snapshot, snapshot
+from features.lake import rejects, revisions, store
+from features.lake.commits import Entry, Log, StoredFile
+from features.lake.intervals import Interval, less, merged
+from features.lake.snapshot import Snapshot, snapshot
 
 
 @dataclass(frozen=True)
