@@ -92,7 +92,7 @@ def from_table(source_name: str, table: pa.Table) -> Columns:
     """
     at, known, until = (_micros(table[name]) for name in ("at", "known_at", "until"))
     key = table["key_id"].to_numpy()
-    rank = pd.util.hash_array(table["id"].to_pandas().to_numpy(dtype=object)).view(np.int64)
+    rank = pd.util.hash_array(table["id"].to_pandas().to_numpy(dtype=object), categorize=False).view(np.int64)
     order = np.lexsort((rank, known, at, key))
     keys, first = np.unique(key[order], return_index=True)
     values: dict[str, np.ndarray] = {}

@@ -32,9 +32,15 @@ class Workspace:
         return home / "lakes" / self.name
 
     @property
+    def prepare_sql(self) -> Path | None:
+        """``sql/input.sql``: the first step all SELECTs share, over the relation ``raw``, where there is one."""
+        path = self.folder / "sql" / "input.sql"
+        return path if path.exists() else None
+
+    @property
     def sql_files(self) -> dict[str, Path]:
-        """Source -> the SELECT that makes its facts, evidence first so that keys are known by their links."""
-        files = {path.stem: path for path in sorted((self.folder / "sql").glob("*.sql"))}
+        """Source -> the SELECT that makes its facts."""
+        files = {path.stem: path for path in sorted((self.folder / "sql").glob("*.sql")) if path.stem != "input"}
         for name, path in files.items():
             if name not in SOURCES:
                 raise DeclarationError(f"{path}: '{name}' is not a source (known: {', '.join(SOURCES)})")

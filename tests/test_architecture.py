@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "models": {"models"},
     "training": {"training", "features", "models"},
     "serving": {"serving", "features", "models"},
+    "commands": {"commands", "serving", "training", "features", "models"},
 }
 OURS = {*MAY_IMPORT, "tieline"}
 
@@ -41,8 +42,8 @@ def test_no_part_of_the_pipeline_imports_the_simulators_truth() -> None:
                 assert "features.simulator.truth" not in imports(path), path
 
 
-def test_only_the_command_line_imports_inside_functions() -> None:
-    for package in MAY_IMPORT:
+def test_only_commands_import_inside_functions() -> None:
+    for package in set(MAY_IMPORT) - {"commands"}:
         for path in (ROOT / package).rglob("*.py"):
             tree = ast.parse(path.read_text())
             inner = [

@@ -35,19 +35,22 @@ def ingest(
     gaps: Sequence[Interval] = (),
     assume_delay: str | None = None,
     progress: Progress | None = None,
+    prepare: Path | None = None,
 ) -> Receipt:
     """Appends what a SELECT (a file, or its text) makes of a raw file, which it reads as the relation ``input``.
 
     The file is CSV, JSON lines or Parquet, each also gzipped, by its suffix (see `raw`). What the SELECT yields, what
     is checked and what the other arguments mean: `append_facts`. All of it is one commit: a killed ingestion leaves
-    nothing behind, a repeated one adds nothing. Raises `IngestError` naming the SQL, the file and what is wrong, also
-    when the SELECT yields no row.
+    nothing behind, a repeated one adds nothing. ``prepare``: a SELECT over the relation ``raw`` (the file) whose rows
+    are ``input``, where several sources share a first step. Raises `IngestError` naming the SQL, the file and what is
+    wrong, also when the SELECT yields no row.
     """
     select = Select.read(sql) if isinstance(sql, Path) else Select(sql)
+    first = Select.read(prepare) if prepare else None
     checks = Checks(_declared(source), keyring, tuple(key_types), assume_delay)
     where = f"{select.name} over {input_path}"
     with lake.stage(source) as staging:
-        with selected(select, input_path, staging.folder / "raw") as rows:
+        with selected(select, input_path, staging.folder / "raw", first) as rows:
             check_columns(checks.source, rows.schema, where, assume_delay)
             seen = _stage(staging, checks, _regrouped(rows), progress)
         if not seen.rows:

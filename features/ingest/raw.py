@@ -41,18 +41,22 @@ class Select:
 
 
 @contextmanager
-def selected(select: Select, path: Path, spill: Path) -> Iterator[pa.RecordBatchReader]:
+def selected(select: Select, path: Path, spill: Path, prepare: Select | None = None) -> Iterator[pa.RecordBatchReader]:
     """The rows of the SELECT over the file, streamed; its schema is known before the first row is read.
 
+    With ``prepare``, a SELECT over the relation ``raw``, the file is ``raw`` and what that SELECT yields is ``input``.
     Raises `IngestError`, also while rows are read, naming the SQL and the file: a file that is missing, empty, of an
     unknown suffix or damaged; SQL that does not parse, is no single SELECT, or fails on a row.
     """
     with _readable(path, spill) as plain, database(spill) as con:
         with _told(f"{path}"):
-            _expose(con, plain, _format(path))
+            _expose(con, plain, _format(path), "raw" if prepare else "input")
         con.execute("SET allowed_paths = [" + _literal(plain) + "]")
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
+        if prepare:
+            with _told(f"{prepare.name} over {path}"):
+                con.execute(f"CREATE VIEW input AS {_single(con, prepare)}")
         with _told(f"{select.name} over {path}"):
             yield con.sql(_single(con, select)).to_arrow_reader(BATCH)
 
@@ -86,10 +90,10 @@ def _readable(path: Path, spill: Path) -> Iterator[Path]:
         unpacked.unlink(missing_ok=True)
 
 
-def _expose(con: duckdb.DuckDBPyConnection, path: Path, form: str) -> None:
-    """Makes the view ``input``."""
+def _expose(con: duckdb.DuckDBPyConnection, path: Path, form: str, name: str) -> None:
+    """Makes the view ``name``."""
     if form == "parquet":
-        con.read_parquet(str(path)).create_view("input")
+        con.read_parquet(str(path)).create_view(name)
     elif form == "csv":
         delimiter, names = _header(path)
         con.read_csv(
@@ -101,9 +105,9 @@ def _expose(con: duckdb.DuckDBPyConnection, path: Path, form: str) -> None:
             delimiter=delimiter,
             quotechar='"',
             escapechar='"',
-        ).create_view("input")
+        ).create_view(name)
     else:
-        _expose_json(con, path)
+        _expose_json(con, path, name)
 
 
 def _header(path: Path) -> tuple[str, list[str]]:
@@ -121,17 +125,17 @@ def _header(path: Path) -> tuple[str, list[str]]:
     return delimiter, names
 
 
-def _expose_json(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _expose_json(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
     """Every member of any object becomes a VARCHAR column; objects and lists within stay JSON text."""
     objects = f"read_json_objects({_literal(path)}, format = 'auto')"
     found = con.sql(f"SELECT DISTINCT unnest(json_keys(json)) AS k FROM {objects} ORDER BY k").fetchall()
     if not found:
         raise IngestError(f"{path}: there is no JSON object with a member in it")
-    names = [name for (name,) in found]
-    pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in names]
-    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+    members = [member for (member,) in found]
+    pointers = ["/" + member.replace("~", "~0").replace("/", "~1") for member in members]
+    quoted = ['"' + member.replace('"', '""') + '"' for member in members]
     texts = [f"json_extract_string(json, {_literal(p)}) AS {q}" for p, q in zip(pointers, quoted, strict=True)]
-    con.execute(f"CREATE VIEW input AS SELECT {', '.join(texts)} FROM {objects}")
+    con.execute(f"CREATE VIEW {name} AS SELECT {', '.join(texts)} FROM {objects}")
 
 
 def _single(con: duckdb.DuckDBPyConnection, select: Select) -> str:

@@ -9,12 +9,14 @@ import pytest
 from features.identity.keys import KeyRing
 from features.ingest import ingest
 from features.lake import Lake
+from features.workspace import load_workspace
 
 ROOT = Path(__file__).parents[2]
-SQL = {path.stem: path for path in (ROOT / "examples" / "uci_incidents" / "sql").glob("*.sql")}
+WORKSPACE = load_workspace(ROOT / "examples" / "uci_incidents")
+SQL = WORKSPACE.sql_files
 REAL = ROOT.parent / "shared" / "data" / "uci_incident_events_to_2016-04.csv.gz"
 RING = KeyRing(b"0123456789abcdef")
-TYPES = ("incident", "caller", "location", "group", "agent")
+TYPES = WORKSPACE.catalog.key_types
 
 OPENING = {
     "number": "INC1", "incident_state": "New", "reassignment_count": "0", "reopen_count": "0", "sys_mod_count": "0",
@@ -51,7 +53,9 @@ def log(path, rows):
 
 
 def made(lake, path):
-    receipts = [ingest(lake, RING, name, SQL[name], path, key_types=TYPES) for name in sorted(SQL)]
+    receipts = [
+        ingest(lake, RING, name, SQL[name], path, key_types=TYPES, prepare=WORKSPACE.prepare_sql) for name in SQL
+    ]
     assert [r.quarantined for r in receipts] == [0] * len(SQL)
     return lake
 

@@ -228,3 +228,13 @@ def test_a_void_row_withdraws_a_fact(lake):
 def test_an_unknown_source_is_refused(tmp_path, lake):
     with pytest.raises(IngestError, match=r"unknown source 'bills' \(known: journey"):
         ingest(lake, RING, "bills", SQL, csv(tmp_path / "raw.csv"), key_types=TYPES)
+
+
+def test_a_first_step_is_shared_by_the_selects(tmp_path, lake):
+    first = tmp_path / "input.sql"
+    first.write_text("SELECT * FROM raw WHERE id <> 'b2'")
+    receipt = ingest(lake, RING, "usage", SQL, csv(tmp_path / "raw.csv"), key_types=TYPES, prepare=first)
+    assert (receipt.read, receipt.kept) == (1, 1)
+    first.write_text("SELECT nonsense FROM raw")
+    with pytest.raises(IngestError, match=r"input\.sql over .*raw\.csv.*nonsense"):
+        ingest(lake, RING, "usage", SQL, csv(tmp_path / "raw.csv"), key_types=TYPES, prepare=first)

@@ -1,29 +1,14 @@
 -- The contact that opens an incident, what was noted about it then and later, and what was done to it.
 --
--- Stamps are to the minute, in UTC; '?' is missing. Updates of one incident that bear the same minute get a microsecond
--- each, in their order, so that none hides another and the first can be told from those after it. resolved_at,
--- closed_at, closed_code and resolved_by stand on every row though known only at the end: they are not read.
-WITH updates AS (
-    SELECT *, sys_mod_count::INT AS modification,
-        strptime(sys_updated_at, '%d/%m/%Y %H:%M') AT TIME ZONE 'UTC' AS stamp,
-        strptime(opened_at, '%d/%m/%Y %H:%M') AT TIME ZONE 'UTC' AS opened
-    FROM input
-), history AS (
-    SELECT *,
-        row_number() OVER life AS step,
-        least(opened, first_value(stamp) OVER life) AS began,
-        stamp + to_microseconds(row_number() OVER minute - 1) AS known_at
-    FROM updates
-    WINDOW life AS (PARTITION BY number ORDER BY stamp, modification, incident_state, assignment_group, assigned_to),
-        minute AS (PARTITION BY number, stamp ORDER BY modification, incident_state, assignment_group, assigned_to)
-), described AS (
+-- resolved_at, closed_at, closed_code and resolved_by stand on every row though known only at the end: they are not read.
+WITH described AS (
     SELECT *, CASE contact_type
             WHEN 'Phone' THEN 'call_center' WHEN 'Email' THEN 'email' WHEN 'IVR' THEN 'ivr'
             WHEN 'Self service' THEN 'web' WHEN 'Direct opening' THEN 'retail' ELSE contact_type END AS channel,
         lag(incident_state) OVER life AS state_before,
         lag(reassignment_count::INT) OVER life AS reassigned_before,
         lag(reopen_count::INT) OVER life AS reopened_before
-    FROM history WINDOW life AS (PARTITION BY number ORDER BY step)
+    FROM input WINDOW life AS (PARTITION BY number ORDER BY step)
 ), noted AS (
     -- One row for each field of each update, with what the field said in the update before.
     SELECT *, lag(value, 1, '?') OVER (PARTITION BY number, field ORDER BY step) AS value_before

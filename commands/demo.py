@@ -1,0 +1,85 @@
+"""The whole way on a simulated operator."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from commands.common import Place, home, narrator, out, progress, tracking_uri
+from commands.facts import report, simulated
+from commands.models import fit, show
+
+if TYPE_CHECKING:
+    from serving.schemas import DecisionAnswer, FactAnswer
+
+
+def demo(
+    customers: Annotated[int, typer.Option(min=500)] = 4_000,
+    months: Annotated[int, typer.Option(min=9)] = 12,
+    seed: int = 0,
+) -> None:
+    """Simulate an operator, train churn and needs, and decide for a few of its customers."""
+    from features.simulator import simulate
+    from serving.auth import open_keys
+
+    place = Place.of(None)
+    out.rule("1. facts: a simulated operator, one table per system")
+    report(simulated(place, customers, months, seed), as_json=False)
+    history = place.history()
+    for step, task in enumerate(("churn", "needs"), start=2):
+        out.rule(f"{step}. training '{task}' out of time")
+        with progress() as bar:
+            record, _ = fit(place, history, task, {}, seed=seed, progress=narrator(bar, task))
+        show(record, None, as_json=False)
+    out.rule("4. decisions: who may leave, why, and what to do")
+    rows = next(b.rows for b in simulate(customers, 1, seed) if b.source == "profile")
+    _decisions(rows.filter(rows["key_type"].to_numpy(zero_copy_only=False) == "customer")["key"].to_pylist())
+    _, key = open_keys(home())
+    out.rule("next")
+    out.print("make ui      review the runs and models: http://127.0.0.1:5000")
+    out.print("make serve   answer a CRM: http://127.0.0.1:8000/docs")
+    if key:
+        out.print(f"             with the API key (shown only this once) {key}", highlight=False)
+    out.print("notebooks/01_tour.ipynb   the same way, step by step")
+
+
+def _decisions(customers: list[str], asked: int = 300) -> None:
+    """Ask for a spread of customers and somebody nobody knows; show the most at risk, the middle and the stranger."""
+    from serving.engine import Engine
+    from serving.resources import open_resources
+    from serving.schemas import ChurnScored, DecisionRequest, Key
+    from serving.settings import Settings
+
+    settings = Settings(home=home(), tracking_uri=tracking_uri())
+    engine = Engine.load(settings, open_resources(settings))
+
+    def ask(kind: str, value: str) -> "DecisionAnswer":
+        return engine.answer(DecisionRequest(keys=[Key(type=kind, value=value)], channel="call_center"))
+
+    chosen = customers[:: max(1, len(customers) // asked)]
+    answers = [(name, ask("customer", name)) for name in chosen]
+    risks = {name: max(a.churn.curve.values()) for name, a in answers if isinstance(a.churn, ChurnScored)}
+    scored = sorted(((n, a) for n, a in answers if n in risks), key=lambda pair: -risks[pair[0]])
+    shown = [*scored[:4], *scored[len(scored) // 2 :][:2], ("an unknown cookie", ask("cookie", "never-seen-before"))]
+    table = Table("who", "leaves within", "likely needs", "why", "what to do", show_lines=True)
+    for name, answer in shown:
+        table.add_row(name, *_decision_cells(answer))
+    out.print(table)
+    out.print(f"windows end and facts are seen up to {shown[0][1].cuts.windows_end:%Y-%m-%d %H:%M} UTC")
+
+
+def _decision_cells(answer: "DecisionAnswer") -> tuple[str, str, str, str]:
+    if answer.churn.status == "scored":
+        risk = "\n".join(f"{days} days {p:.1%}" for days, p in answer.churn.curve.items()) + f"\n{answer.churn.band}"
+    else:
+        risk = f"not applicable: {answer.churn.why}"
+    needs = "\n".join(f"{n.words} {n.probability:.0%}" for n in (answer.needs or [])[:2])
+    why = "\n".join(f"{r.effect_points:+.1f} {r.words}{_because(r.facts)}" for r in answer.reasons[:3])
+    return risk, needs, why, "\n".join(f"{a.slot}. {a.words.agent} ({a.value:+.2f})" for a in answer.actions[:2])
+
+
+def _because(facts: "list[FactAnswer]") -> str:
+    def said(value: float | str | None) -> str:
+        return "none" if value is None else f"{value:,.3g}" if isinstance(value, float) else value
+
+    return "".join(f": {f.meaning} {said(f.value)}, usually {said(f.typical)}" for f in facts[:1])

@@ -1,0 +1,121 @@
+"""Commands that make models."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from commands.common import (
+    JsonOption,
+    Place,
+    WorkspaceOption,
+    emit,
+    home,
+    micros,
+    narrator,
+    out,
+    progress,
+    say,
+    tracking_uri,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from features.history import History
+    from training.run import TrainRecord
+
+DateOption = Annotated[str | None, typer.Option(help="A date, or an instant with its zone.")]
+
+
+def train(
+    task: Annotated[str, typer.Argument(help="churn, needs, or a task of the workspace.")],
+    workspace: WorkspaceOption = None,
+    train_from: DateOption = None,
+    train_to: Annotated[
+        str | None, typer.Option(help="The training instant T: cutoffs before it, labels known by it.")
+    ] = None,
+    labels_known_by: Annotated[
+        str | None, typer.Option(help="Let labels be known later than T: a retrospective analysis, marked as such.")
+    ] = None,
+    test_from: Annotated[str | None, typer.Option(help="Test cutoffs from here; default: T.")] = None,
+    test_to: Annotated[str | None, typer.Option(help="Test cutoffs before this.")] = None,
+    ablate: Annotated[bool, typer.Option("--ablate", help="Also show what history adds to the own fields.")] = False,
+    seed: int = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit on cutoffs up to T with labels known by T, test on later ones, track and register in MLflow.
+
+    Without dates the last two months whose outcomes are known are the test, and T is where they begin.
+    """
+    given = {"train-from": train_from, "train-to": train_to, "test-from": test_from, "test-to": test_to}
+    known_by = micros(labels_known_by) if labels_known_by else None
+    dates = {name: micros(text) if text else None for name, text in given.items()}
+    place = Place.of(workspace)
+    place.workspace.catalog.task(task)
+    history = place.history()
+    with progress() as bar:
+        record, ablation = fit(place, history, task, dates, known_by, ablate, seed, narrator(bar, task))
+    show(record, ablation, as_json)
+
+
+def fit(
+    place: Place,
+    history: "History",
+    name: str,
+    dates: dict[str, int | None],
+    known_by: int | None = None,
+    ablate: bool = False,
+    seed: int = 0,
+    progress: "Callable[[str], None]" = lambda words: None,
+) -> "tuple[TrainRecord, pd.DataFrame | None]":
+    """Fit, test, track and register a task; and with ``ablate`` what history adds.
+
+    ``dates`` maps the options' names to UTC microseconds or ``None``.
+    """
+    from features.dataset import build
+    from training import evaluate
+    from training.fit import Settings
+    from training.run import track
+    from training.run import train as fit
+    from training.split import windows
+
+    task = place.workspace.catalog.task(name)
+    split = windows(task, history.start, history.end, **{k.replace("-", "_"): v for k, v in dates.items()})
+    settings = Settings(seed=seed, progress=progress)
+    progress(f"{name}: features and labels")
+    train_data = build(history, task, split.train_from, split.train_to, known_by or split.train_to)
+    test_data = build(history, task, split.test_from, split.test_to, history.end + 1)
+    record = fit(train_data, test_data, settings=settings, train_to=split.train_to)
+    ablation = None
+    if ablate:
+        ablation = evaluate.ablation(train_data, test_data, evaluate.history_subsets(train_data), settings)
+    progress(f"{name}: tracking in MLflow")
+    return track(record, tracking_uri(), str(home() / "mlartifacts")), ablation
+
+
+def show(record: "TrainRecord", ablation: "pd.DataFrame | None", as_json: bool) -> None:
+    """The figures as a table, notes and what to do next; with ``as_json`` one JSON object last on stdout."""
+    summary = record.summary()
+    console = say if as_json else out
+    table = Table("label", "horizon", *_FIGURES)
+    for row in record.detail.to_dict(orient="records"):
+        table.add_row(row["label"], row["horizon"], *[f"{row[name]:,.4g}" for name in _FIGURES])
+    console.print(table)
+    if ablation is not None:
+        console.print(ablation.to_string(index=False, float_format="%.4f"))
+        summary["ablation"] = json.loads(ablation.to_json(orient="records"))
+    for note in record.headline.get("notes", ()):  # type: ignore[attr-defined]
+        console.print(f"note: {note}")
+    if record.retrospective:
+        console.print("[yellow]retrospective[/yellow]: trained with labels that were not yet known at T")
+    champion = "the champion" if record.champion else "registered; the champion stays what it was"
+    console.print(f"'{summary['task']}' version {record.version}: {champion}. Review it with `tieline ui`.")
+    if as_json:
+        emit(summary)
+
+
+_FIGURES = ("rows", "events", "auc", "average_precision", "brier", "calibration_error", "observed_expected")
