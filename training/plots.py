@@ -73,7 +73,7 @@ def _lift(axes: Axes, y: np.ndarray, p: np.ndarray) -> None:
     axes.set_xticks([0.01, 0.05, 0.1, 0.25, 0.5, 1], ["1 %", "5 %", "10 %", "25 %", "50 %", "100 %"])
     axes.minorticks_off()
     axes.set_xlim(0.01, 1)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max(1.0, float(lift[share >= 0.01].max())))
     _say(axes, "Lift", "riskiest share contacted (log scale)", "events found, times chance", "upper right")
 
 
