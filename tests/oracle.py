@@ -125,9 +125,8 @@ class World:
             return math.nan
         rows = [
             f
-            for key, a, b in reached
             for f in visible(self.facts.get(feature.source, ()), seen)
-            if f.key == key and a <= f.at < b and f.at < c
+            if f.at < c and any(f.key == key and a <= f.at < b for key, a, b in reached)
         ]
         return aggregate(feature, rows, low, c)
 

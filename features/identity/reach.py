@@ -5,7 +5,7 @@ cuts in ``(known_from, known_to]``. Rectangles of one (entity, key) never overla
 never move: linking, unlinking, reassigning a number and moving house change rectangles and nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ from features.declare import DeclarationError, Link, duration
 
 _BOUNDS = ["at_from", "at_to", "known_from", "known_to"]
 _COLUMNS = ["child", "parent", *_BOUNDS]
+
+Rectangle = tuple[int, ...]
+"""The interval that was believed, then since when and until when."""
 
 
 @dataclass(frozen=True)
@@ -112,21 +115,26 @@ def _rectangles(rows: pd.DataFrame, link: Link) -> pd.DataFrame:
     return pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True).astype(np.int64)
 
 
-def _replay(group: pd.DataFrame, back: int) -> list[tuple[int, int, int, int, int]]:
+def _replay(group: pd.DataFrame, back: int) -> list[Rectangle]:
     """(parent, at_from, at_to, known_from, known_to) of one child, evidence in order of ``at``."""
     parent, linked, at, known, until = (group[n].to_numpy() for n in ("parent", "linked", "at", "known", "until"))
-    instants = np.unique(np.concatenate([known, until]))
-    open_since: dict[tuple[int, int, int], int] = {}
+
+    def believed(instant: int) -> Iterable[tuple[int, ...]]:
+        visible = (known <= instant) & (instant < until)
+        return _intervals(parent[visible], linked[visible], at[visible], back)
+
+    return _over_time(np.concatenate([known, until]), believed)
+
+
+def _over_time(instants: np.ndarray, believed: Callable[[int], Iterable[tuple[int, ...]]]) -> list[Rectangle]:
+    """Each interval that was believed at some instant, with since when and until when it was."""
+    since: dict[tuple[int, ...], int] = {}
     rectangles = []
-    for low in instants:
-        visible = (known <= low) & (low < until)
-        now = set(_intervals(parent[visible], linked[visible], at[visible], back))
-        for gone in sorted(set(open_since) - now):
-            rectangles.append((*gone, open_since.pop(gone), int(low)))
-        for interval in now - set(open_since):
-            open_since[interval] = int(low)
-    rectangles += [(*interval, since, FOREVER) for interval, since in sorted(open_since.items())]
-    return [r for r in rectangles if r[3] < r[4]]
+    for instant in np.unique(instants).tolist():
+        now = set(believed(instant))
+        rectangles += [(*gone, since.pop(gone), instant) for gone in sorted(set(since) - now)]
+        since |= dict.fromkeys(now - set(since), instant)
+    return rectangles + [(*interval, begun, FOREVER) for interval, begun in sorted(since.items())]
 
 
 def _intervals(parent: np.ndarray, linked: np.ndarray, at: np.ndarray, back: int) -> list[tuple[int, int, int]]:
@@ -176,7 +184,38 @@ def own_reach(entity_type: str, entities: np.ndarray, links: dict[Link, pd.DataF
                 deeper[link.child] = pd.concat([deeper[link.child], found]) if link.child in deeper else found
         frames += list(deeper.values())
         level = {t: f for t, f in deeper.items() if len(f)}
-    return Reach.of(pd.concat(frames, ignore_index=True).astype(np.int64))
+    return Reach.of(disjoint(pd.concat(frames, ignore_index=True).astype(np.int64)))
+
+
+def disjoint(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same reach with no two rectangles of one (parent, child) overlapping.
+
+    A key may be reached over several paths (a cookie that two members of a household use); its facts count once.
+    """
+    several = frame.duplicated(["parent", "child"], keep=False)
+    rows = [
+        (child, parent, *rectangle)
+        for (parent, child), group in frame[several].groupby(["parent", "child"], sort=False)
+        for rectangle in _merged(group)
+    ]
+    return pd.concat([frame[~several], pd.DataFrame(rows, columns=_COLUMNS)], ignore_index=True).astype(np.int64)
+
+
+def _merged(group: pd.DataFrame) -> list[Rectangle]:
+    """(at_from, at_to, known_from, known_to) that cover what the rectangles of one (parent, child) cover, once."""
+    low, high, known, until = (group[name].to_numpy() for name in _BOUNDS)
+
+    def believed(instant: int) -> Iterable[tuple[int, ...]]:
+        held = (known <= instant) & (instant < until)
+        union: list[tuple[int, int]] = []
+        for begin, end in sorted(zip(low[held].tolist(), high[held].tolist(), strict=True)):
+            if union and begin <= union[-1][1]:
+                union[-1] = (union[-1][0], max(end, union[-1][1]))
+            else:
+                union.append((begin, end))
+        return union
+
+    return _over_time(np.concatenate([known, until]), believed)
 
 
 def parents(entity_type: str, parent_type: str, links: dict[Link, pd.DataFrame]) -> Reach:

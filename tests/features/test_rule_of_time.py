@@ -90,6 +90,14 @@ def test_a_link_reaches_back_only_as_far_as_its_key_type_says() -> None:
     assert engine(world, [1], [40 * MINUTE])[feature.name].iloc[0] == 0
 
 
+def test_a_key_reached_over_two_paths_counts_once() -> None:
+    """A cookie that two customers of one account use: the account saw one visit, not two."""
+    both = [link("a", 21, 1, 11, 11), link("b", 21, 2, 12, 14), link("c", 1, 41, 0, 0), link("d", 2, 41, 0, 0)]
+    world = world_of([ask("visit", 21, 10, 10)], both)
+    for at in (13, 15, 20):
+        assert engine(world, [1], [at * MINUTE])["journey_count_25m_of_account"].iloc[0] == 1
+
+
 def test_a_reassigned_number_leaves_its_former_owner() -> None:
     facts = [ask("his", 11, 5, 5), ask("hers", 11, 12, 12)]
     world = world_of(facts, [link("first", 11, 1, 0, 0), link("second", 11, 2, 10, 13)])
