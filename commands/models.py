@@ -94,7 +94,7 @@ def fit(
     if ablate:
         ablation = evaluate.ablation(train_data, test_data, evaluate.history_subsets(train_data), settings)
     progress(f"{name}: tracking in MLflow")
-    return track(record, tracking_uri(), str(home() / "mlartifacts")), ablation
+    return track(record, tracking_uri(), str(home() / "mlartifacts"), name=place.workspace.model_name(name)), ablation
 
 
 def show(record: "TrainRecord", ablation: "pd.DataFrame | None", as_json: bool) -> None:

@@ -77,8 +77,10 @@ def build(
 ) -> Dataset:
     """The task's pairs with cutoffs in ``[start, end)``, their features, and outcomes known before ``seen``.
 
+    Nothing can be known beyond the lake's end, so ``seen`` is cut back to it.
     All instants UTC microseconds. Raises `DeclarationError` when there is no pair at all, saying where it looked.
     """
+    seen = min(seen, history.end + 1)
     chosen = tuple(features or history.catalog.task_features(task))
     entity, cutoff = pairs(history, task, start, end)
     if not len(entity):

@@ -76,6 +76,15 @@ class History:
         ends = [high for intervals in self.coverage.values() for _, high in intervals]
         return max(ends) if ends else 0
 
+    def covered_to(self, features: Sequence[Feature]) -> int:
+        """Up to where every feed the features' windows read is covered: the last instant a window may end at.
+
+        A source that was never covered does not count: its windows are missing at any instant.
+        """
+        read = {f.source for f in features if f.window is not None}
+        ends = [self.coverage[name][-1][1] for name in read if self.coverage.get(name)]
+        return min(ends, default=self.end)
+
     @property
     def start(self) -> int:
         """The first instant any source is covered from."""

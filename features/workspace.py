@@ -12,6 +12,8 @@ from features import catalog as telecom
 from features.declare import Catalog, DeclarationError
 from features.facts import SOURCES
 
+BUILT_IN = "telecom"
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -28,8 +30,12 @@ class Workspace:
         return path if path.exists() else None
 
     def lake_folder(self, home: Path) -> Path:
-        """Where this workspace's lake lies: workspaces share a home, never a lake."""
+        """Where this workspace's lake lies. Workspaces share a home; each is known there by its folder's name."""
         return home / "lakes" / self.name
+
+    def model_name(self, task: str) -> str:
+        """What a task's model is registered as: the task's name, for other workspaces ``<workspace>.<task>``."""
+        return task if self.name == BUILT_IN else f"{self.name}.{task}"
 
     @property
     def prepare_sql(self) -> Path | None:
@@ -50,11 +56,13 @@ class Workspace:
 def load_workspace(folder: Path | None = None) -> Workspace:
     """The workspace in a folder, or the built-in one; `DeclarationError` says what is missing or wrong in it."""
     if folder is None:
-        return Workspace("telecom", telecom.CATALOG, Path(telecom.__file__).parent)
+        return Workspace(BUILT_IN, telecom.CATALOG, Path(telecom.__file__).parent)
     folder = folder.resolve()
     path = folder / "catalog.py"
     if not path.exists():
         raise DeclarationError(f"{folder}: not a workspace, it has no catalog.py")
+    if folder.name == BUILT_IN:
+        raise DeclarationError(f"{folder}: '{BUILT_IN}' is the built-in workspace; give the folder another name")
     catalog = getattr(_execute(path), "CATALOG", None)
     if not isinstance(catalog, Catalog):
         raise DeclarationError(f"{path}: must define CATALOG, a features.declare.Catalog")

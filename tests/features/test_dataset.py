@@ -89,6 +89,11 @@ def test_follow_up_is_what_has_matured_and_was_covered() -> None:
     assert dataset(gap, seen=100).followed().tolist() == [8 * MINUTE]
 
 
+def test_nothing_is_known_beyond_the_end_of_the_lake() -> None:
+    at_the_end, far_beyond = (dataset(world(ACTIVE), seen=seen).followed().tolist() for seen in (200, 9_000))
+    assert at_the_end[0] <= far_beyond[0] <= (200 - 5 - 10) * MINUTE + 1
+
+
 def test_no_pair_at_all_is_an_error_that_says_where_it_looked() -> None:
     with pytest.raises(DeclarationError, match="no eligible customer at any cutoff"):
         dataset(world(), 100)
