@@ -17,6 +17,7 @@ import numba as nb
 import numpy as np
 from numba import boolean, float64, int8, int64, uint64, void
 
+from features.columns import FOREVER, OPENED
 from features.plan import COUNT, DISTINCT, FIRST, LAST, LAST_TIME, MEAN, OPEN, OPEN_AGE, SINCE, SUM
 
 _DAY = 86_400_000_000.0
@@ -44,6 +45,19 @@ def _later(at, known, rank, than_at, than_known, than_rank):  # type: ignore[no-
     if known != than_known:
         return known > than_known
     return rank > than_rank
+
+
+@nb.njit(boolean(int64, int64, int64, int64), cache=True, nogil=True)
+def _after(at, known, than_at, than_known):  # type: ignore[no-untyped-def]
+    return at > than_at or (at == than_at and known > than_known)
+
+
+@nb.njit(int64(int64[::1], int64), cache=True, nogil=True)
+def _slot(case_in, case):  # type: ignore[no-untyped-def]
+    slot = case & (case_in.shape[0] - 1)
+    while case_in[slot] != -1 and case_in[slot] != case:
+        slot = (slot + 1) & (case_in.shape[0] - 1)
+    return slot
 
 
 @nb.njit(int64(uint64), cache=True, nogil=True)
@@ -110,9 +124,10 @@ def fold(  # type: ignore[no-untyped-def]
     filled = np.empty((n_cells, n_bands), np.int64)
 
     # Cases are paired in an open-addressing table, as long as the pair with most rows may need.
-    pairing = False
+    pairing, aging = False, False
     for g in range(n_cells):
-        pairing = pairing or cells[g, 1] == OPEN or cells[g, 1] == OPEN_AGE
+        aging = aging or cells[g, 1] == OPEN_AGE
+        pairing = pairing or aging or cells[g, 1] == OPEN
     slots = 1
     if pairing:
         most = 0
@@ -124,8 +139,10 @@ def fold(  # type: ignore[no-untyped-def]
         while slots < 2 * most + 2:
             slots *= 2
     case_in = np.full(slots, -1, np.int64)
-    case_row = np.empty(slots, np.int64)
-    case_open = np.empty(slots, np.int64)
+    case_clear = np.empty(slots, np.int64)  # the row that cleared the case last, -1 while none has
+    case_open = np.empty(slots, np.int64)  # the row that opened it last
+    case_to = np.empty(slots, np.int64)  # until when that row's key is reached
+    case_since = np.empty(slots, np.int64)  # the first opening after the last clearing
     touched = np.empty(slots, np.int64)
 
     for i in range(cutoff.shape[0]):
@@ -147,20 +164,18 @@ def fold(  # type: ignore[no-untyped-def]
                 while edges[band + 1] <= offset:
                     band += 1
                 if pairing and state[row] >= 0 and case[row] >= 0:
-                    slot = case[row] & (slots - 1)
-                    while case_in[slot] != -1 and case_in[slot] != case[row]:
-                        slot = (slot + 1) & (slots - 1)
+                    slot = _slot(case_in, case[row])
                     if case_in[slot] == -1:
-                        case_in[slot], case_row[slot], case_open[slot] = case[row], -1, -1
+                        case_in[slot], case_clear[slot], case_open[slot] = case[row], -1, -1
+                        case_since[slot] = FOREVER
                         touched[n_touched] = slot
                         n_touched += 1
-                    last = case_row[slot]
+                    last = case_open[slot] if state[row] == OPENED else case_clear[slot]
                     if last < 0 or _later(at[row], known[row], rank[row], at[last], known[last], rank[last]):
-                        case_row[slot] = row
-                    if state[row] == 1:
-                        last = case_open[slot]
-                        if last < 0 or _later(at[row], known[row], rank[row], at[last], known[last], rank[last]):
-                            case_open[slot] = row
+                        if state[row] == OPENED:
+                            case_open[slot], case_to[slot] = row, at_to[r]
+                        else:
+                            case_clear[slot] = row
                 for g in range(n_cells):
                     if not (bits[row] >> uint64(cells[g, 0])) & uint64(1):
                         continue
@@ -187,10 +202,25 @@ def fold(  # type: ignore[no-untyped-def]
                             number[g, band] = values[column, row]
                     filled[g, band] += 1
 
+        if aging and n_touched:
+            for r in range(pointer[i], pointer[i + 1]):
+                oldest = max(at_from[r], c + edges[0])
+                newest = min(at_to[r], c + edges[n_bands])
+                for row in range(_first_at_or_after(at, run_start[r], run_end[r], oldest), run_end[r]):
+                    if at[row] >= newest:
+                        break
+                    if state[row] == OPENED and case[row] >= 0 and known[row] < v <= until[row]:
+                        slot = _slot(case_in, case[row])
+                        last = case_clear[slot]
+                        if last < 0 or _after(at[row], known[row], at[last], known[last]):
+                            case_since[slot] = min(case_since[slot], at[row])
+
+        # A case is open if it was opened after it was last cleared (at the same instant, cleared wins) and the key it
+        # stands on is still reached: nobody waits for the repair of a line that is not theirs any more.
         for t in range(n_touched):
             slot = touched[t]
-            row = case_open[slot]
-            if row >= 0 and case_row[slot] == row:
+            row, last = case_open[slot], case_clear[slot]
+            if row >= 0 and case_to[slot] >= c and (last < 0 or _after(at[row], known[row], at[last], known[last])):
                 band = 0
                 while edges[band + 1] <= at[row] - c:
                     band += 1
@@ -200,7 +230,7 @@ def fold(  # type: ignore[no-untyped-def]
                     if cells[g, 1] == OPEN:
                         number[g, band] += 1.0
                     elif cells[g, 1] == OPEN_AGE:
-                        number[g, band] = max(number[g, band], (c - at[row]) / _DAY)
+                        number[g, band] = max(number[g, band], (c - case_since[slot]) / _DAY)
             case_in[slot] = -1
 
         for o in range(outputs.shape[0]):

@@ -5,7 +5,7 @@ but the declarations and the tie-break hash of an id.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +55,7 @@ def holdings(
         groups.setdefault(e.key if link.one_parent else (e.key, e.values["other"]), []).append(e)
     held = []
     for group in groups.values():
-        group.sort(key=lambda e: (e.at, e.known_at, e.values["other"]))
+        group.sort(key=lambda e: (e.at, e.known_at, e.values["state"] == "linked", e.values["other"]))
         holder, since, free = None, 0.0, -math.inf
         for e in group:
             parent, linked = e.values["other"], e.values["state"] == "linked"
@@ -63,6 +63,8 @@ def holdings(
             if ends:
                 held.append((e.key, holder, since, e.at))
                 holder, free = None, e.at
+            elif holder is None and not linked:
+                free = e.at
             if linked and holder is None:
                 holder, since = parent, max(e.at - back, free)
         if holder is not None:
@@ -128,10 +130,15 @@ class World:
             for f in visible(self.facts.get(feature.source, ()), seen)
             if f.at < c and any(f.key == key and a <= f.at < b for key, a, b in reached)
         ]
-        return aggregate(feature, rows, low, c)
+
+        def still_reached(f: Fact) -> bool:
+            return any(f.key == key and a <= f.at < b and b >= c for key, a, b in reached)
+
+        return aggregate(feature, rows, low, c, still_reached)
 
 
-def aggregate(feature: Feature, rows: list[Fact], low: float, c: int) -> Any:
+def aggregate(feature: Feature, rows: list[Fact], low: float, c: int, still_reached: Callable[[Fact], bool]) -> Any:
+    """``rows``: the facts reached up to the cutoff; ``still_reached``: whether a fact's key is, there."""
     inside = [f for f in rows if f.at >= low and all(meets(f, x) for x in feature.conditions)]
     column = feature.column
     if column:
@@ -155,12 +162,15 @@ def aggregate(feature: Feature, rows: list[Fact], low: float, c: int) -> Any:
             value = max(inside, key=tie).values[column]
             return (value - c) / DAY if source(feature.source).column(column).kind == "time" else value
         case "open" | "open_age":
-            cases = {f.values["case"] for f in rows}
             ages = []
-            for case in cases:
-                last = max((f for f in rows if f.values["case"] == case), key=tie)
-                if last.values["state"] == "opened" and last in inside:
-                    ages.append((c - last.at) / DAY)
+            for case in {f.values["case"] for f in rows}:
+                of_case = [f for f in rows if f.values["case"] == case]
+                ordered = sorted(of_case, key=lambda f: (f.at, f.known_at, f.values["state"] == "cleared", tie(f)))
+                last = ordered[-1]
+                if last.values["state"] == "opened" and last in inside and still_reached(last):
+                    cleared = [i for i, f in enumerate(ordered) if f.values["state"] == "cleared"]
+                    first = ordered[cleared[-1] + 1 if cleared else 0]
+                    ages.append((c - first.at) / DAY)
             return float(len(ages)) if feature.aggregate == "open" else max(ages, default=0.0)
     raise AssertionError(feature.aggregate)
 

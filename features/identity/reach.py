@@ -63,8 +63,8 @@ def links_from_evidence(
 ) -> dict[Link, pd.DataFrame]:
     """One frame of rectangles (columns child, parent, bounds) per declared link.
 
-    ``evidence`` has the stored columns plus ``until``. Raises `DeclarationError` for evidence between two key types
-    no link connects: such a feed would otherwise be ignored without a word.
+    ``evidence`` has the stored columns plus ``until``. Evidence between two key types that no link connects says
+    nothing here (ingestion refuses it, but a catalogue may have changed since).
     """
     frame = pd.DataFrame(
         {
@@ -81,41 +81,47 @@ def links_from_evidence(
     declared = {(link.child, link.parent): link for link in links}
     result = {link: pd.DataFrame({name: np.empty(0, np.int64) for name in _COLUMNS}) for link in links}
     for ends, rows in frame.groupby(["child_type", "parent_type"], sort=True, dropna=False):
-        if ends not in declared:
-            raise DeclarationError(f"evidence links {ends[0]} -> {ends[1]}, and no link declares that")
-        result[declared[ends]] = _rectangles(rows, declared[ends])
+        if ends in declared:
+            result[declared[ends]] = _rectangles(rows, declared[ends])
     return result
 
 
 def _rectangles(rows: pd.DataFrame, link: Link) -> pd.DataFrame:
-    """Single pieces of evidence in one go; children seen more than once by replaying what was known when."""
-    back = FOREVER if link.back is None else duration(link.back)
+    """Children with one parent ever in one go; the others by replaying what was known when."""
     by = ["child"] if link.one_parent else ["child", "parent"]
-    alone = ~rows.duplicated(by, keep=False)
-    single = rows[alone & rows["linked"]]
-    frames = [
-        pd.DataFrame(
-            {
-                "child": single["child"],
-                "parent": single["parent"],
-                "at_from": np.maximum(single["at"] - back, EVER_AGO),
-                "at_to": FOREVER,
-                "known_from": single["known"],
-                "known_to": single["until"],
-            }
-        )
-    ]
-    several = rows[~alone].sort_values([*by, "at", "known", "parent"], kind="stable")
+    rows = rows.sort_values([*by, "known", "at"], kind="stable", ignore_index=True)
+    simple = _simple(rows, by)
+    single = rows[simple & ~rows.duplicated(by)]
+    single = single.assign(
+        at_from=EVER_AGO if link.back is None else np.maximum(single["at"] - duration(link.back), EVER_AGO),
+        at_to=FOREVER,
+        known_from=single["known"],
+        known_to=FOREVER,
+    )
+    # Of two things said about the same instant, "linked" holds: it stands last.
+    several = rows[~simple].sort_values([*by, "at", "known", "linked", "parent"], kind="stable")
+    back = None if link.back is None else duration(link.back)
     replayed = [
         (group["child"].iloc[0], *rectangle)
         for _, group in several.groupby(by, sort=False)
         for rectangle in _replay(group, back)
     ]
-    frames.append(pd.DataFrame(replayed, columns=_COLUMNS))
-    return pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True).astype(np.int64)
+    return pd.concat([single[_COLUMNS], pd.DataFrame(replayed, columns=_COLUMNS)], ignore_index=True).astype(np.int64)
 
 
-def _replay(group: pd.DataFrame, back: int) -> list[Rectangle]:
+def _simple(rows: pd.DataFrame, by: list[str]) -> np.ndarray:
+    """(n,) bool: rows of children that were linked to one parent only, never unlinked, never revised, and whose first
+    known evidence is also the earliest: what was said later adds nothing. ``rows`` are ordered by (by, known, at).
+    """
+    begins = ~rows.duplicated(by).to_numpy()
+    group = np.cumsum(begins) - 1
+    parent, at = rows["parent"].to_numpy(), rows["at"].to_numpy()
+    plain = rows["linked"].to_numpy() & (rows["until"].to_numpy() == FOREVER)
+    plain &= (parent == parent[begins][group]) & (at >= at[begins][group])
+    return (np.bincount(group, weights=~plain, minlength=begins.sum()) == 0)[group]
+
+
+def _replay(group: pd.DataFrame, back: int | None) -> list[Rectangle]:
     """(parent, at_from, at_to, known_from, known_to) of one child, evidence in order of ``at``."""
     parent, linked, at, known, until = (group[n].to_numpy() for n in ("parent", "linked", "at", "known", "until"))
 
@@ -137,19 +143,22 @@ def _over_time(instants: np.ndarray, believed: Callable[[int], Iterable[tuple[in
     return rectangles + [(*interval, begun, FOREVER) for interval, begun in sorted(since.items())]
 
 
-def _intervals(parent: np.ndarray, linked: np.ndarray, at: np.ndarray, back: int) -> list[tuple[int, int, int]]:
-    """(parent, at_from, at_to): a link holds until the next evidence that names another parent, or none."""
+def _intervals(parent: np.ndarray, linked: np.ndarray, at: np.ndarray, back: int | None) -> list[tuple[int, int, int]]:
+    """(parent, at_from, at_to): a link holds until the next evidence that names another parent, or none.
+
+    It reaches ``back`` before its first evidence (``None``: since ever), never into a former parent's time.
+    """
     intervals: list[tuple[int, int, int]] = []
     free_since = EVER_AGO
     current: tuple[int, int] | None = None
     for p, is_linked, instant in zip(parent.tolist(), linked.tolist(), at.tolist(), strict=True):
-        if current is not None and (not is_linked or p != current[0]):
-            if not is_linked and p != current[0]:
-                continue
+        if current is None and not is_linked:
+            free_since = instant
+        elif current is not None and (p == current[0]) != is_linked:
             intervals.append((*current, instant))
             free_since, current = instant, None
         if is_linked and current is None:
-            current = (p, max(instant - back, free_since))
+            current = (p, free_since if back is None else max(instant - back, free_since))
     if current is not None:
         intervals.append((*current, FOREVER))
     return [i for i in intervals if i[1] < i[2]]

@@ -32,7 +32,7 @@ MUTATIONS = {
     "the reach never ends": (KERNEL, "newest = min(at_to[r], c + edges[n_bands])", "newest = c + edges[n_bands]"),
     "links not yet known are used": (FRAME, "(reach.known_from[row] < seen[pair]) &", "(seen[pair] == seen[pair]) &"),
     "links no longer believed are used": (FRAME, "& (seen[pair] <= reach.known_to[row])", ""),
-    "a link reaches back for ever": (REACH, "max(instant - back, free_since)", "free_since"),
+    "a link reaches back for ever": (REACH, "free_since if back is None else max(instant - back, free_since)", "free_since"),
     "a reassigned number stays": (REACH, "intervals.append((*current, instant))", "intervals.append((*current, FOREVER))"),
     "a former parent is the present one": (FRAME, "& (cutoff[pair] <= parents.at_to[row])", ""),
     "the composed link forgets when it was known": (REACH, 'if name.endswith("from")', 'if name == "at_from"'),
@@ -41,7 +41,10 @@ MUTATIONS = {
     "windows end at the visibility cut": (KERNEL, "c, v = cutoff[i], seen[i]", "c, v = seen[i], seen[i]"),
     "bands in the wrong order": (KERNEL, "else high - 1 - step", "else low + step"),
     "a missing value counts": (KERNEL, "if column >= 0 and np.isnan(values[column, row]):", "if column >= 1000:"),
-    "a cleared case stays open": (KERNEL, "if row >= 0 and case_row[slot] == row:", "if row >= 0:"),
+    "a cleared case stays open": (KERNEL, "and (last < 0 or _after(at[row], known[row], at[last], known[last]))\n            ):", "):"),
+    "a case of a line given up stays open": (KERNEL, "and case_to[slot] >= c", ""),
+    "what an unlinking freed is read by the next owner": (REACH, "            free_since = instant\n        elif", "            pass\n        elif"),
+    "a key reached twice counts twice": (REACH, "Reach.of(disjoint(pd.concat(frames, ignore_index=True).astype(np.int64)))", "Reach.of(pd.concat(frames, ignore_index=True).astype(np.int64))"),
     "ties are broken by order of arrival": (COLUMNS, "rank=rank[order]", "rank=np.arange(len(rank), dtype=np.int64)[order]"),
 }  # fmt: skip
 

@@ -146,6 +146,37 @@ def test_a_case_is_open_until_it_is_cleared_and_again_when_it_reopens() -> None:
     assert engine(world, [1] * 4, at)[name].tolist() == [1, 2, 1, 2]
 
 
+def test_at_the_same_instant_cleared_wins() -> None:
+    cases = [
+        f
+        for i in range(20)
+        for f in (fault(f"o{i}", 1, 10, "opened", f"c{i}"), fault(f"x{i}", 1, 10, "cleared", f"c{i}"))
+    ]
+    world = world_of([], [], facts={"faults": cases})
+    assert engine(world, [1], [20 * MINUTE])["faults_severity_major_or_critical_open_40m"].tolist() == [0]
+
+
+def test_a_case_ages_from_its_first_opening_and_is_not_open_on_a_line_given_up() -> None:
+    opened = [fault("1", 11, 5, "opened"), fault("2", 11, 20, "opened")]
+    mine = link("on", 11, 1, 0, 0)
+    kept, gone = world_of([], [mine]), world_of([], [mine, link("off", 11, 2, 22, 22)])
+    for world, age in ((kept, 19 * MINUTE / 86_400_000_000), (gone, 0)):
+        frame = engine(replace(world, facts={"faults": opened}), [1], [24 * MINUTE])
+        assert frame["faults_open_age_25m"].iloc[0] == np.float32(age)
+
+
+def test_who_gets_a_line_does_not_read_what_came_before_it_was_given_up() -> None:
+    """An unlinking that is all we know of the former owner still ends their time."""
+    catalog_link = replace(LINKS[0], back=None)
+    evidence = [link("off", 11, 2, 10, 10, "unlinked"), link("on", 11, 1, 20, 20)]
+    world = world_of([ask("theirs", 11, 5, 5), ask("nobody's", 11, 15, 15)], evidence, links=(catalog_link, *LINKS[1:]))
+    known = history(world, replace(CATALOG, links=world.links))
+    feature = next(f for f in FEATURES if f.name == "journey_value_sum_25m")
+    frame = known.frame("customer", np.array([1]), np.array([25 * MINUTE]), [feature])
+    assert frame[feature.name].tolist() == [1.0]
+    assert world.value(feature, 1, 25 * MINUTE) == 1.0
+
+
 @pytest.mark.parametrize(("first", "second"), [(1, 11), (11, 1)])
 def test_ties_are_broken_by_the_id_not_by_key_or_order_of_arrival(first: int, second: int) -> None:
     """Same instant, same known_at, two keys: the ids alone decide, whichever key folds first."""
