@@ -21,7 +21,7 @@ from models.calibrate import Calibration
 from models.encode import Encoder
 from models.hazard import Fitted, Hazard
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, HASHES = "model.json", "hashes.json"
 
 
@@ -34,12 +34,16 @@ class _Strict(BaseModel):
 
 
 class FeatureSpec(_Strict):
-    """One feature a model reads. ``typical``: the median, or most common value, of the rows it was trained on."""
+    """One feature a model reads. ``typical``: the median, or most common value, of the rows it was trained on.
+
+    ``fill``: what a missing value is read as, ``None`` where the trees have learned what missing means.
+    """
 
     name: str
     kind: Literal["number", "category"]
     group: str
     typical: float | str | None
+    fill: float | str | None
 
 
 class Bands(_Strict):
@@ -109,7 +113,8 @@ class Model:
     @property
     def encoder(self) -> Encoder:
         """How a frame becomes the numbers the trees read."""
-        return Encoder(self.features, self.manifest.vocabularies)
+        fills = {f.name: f.fill for f in self.manifest.features if f.fill is not None}
+        return Encoder(self.features, self.manifest.vocabularies, fills)
 
     def predict(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
         """Label -> (n, k) probability that it has come by each edge (and by the end, when open-ended).

@@ -1,7 +1,7 @@
 """From a frame of features to the numbers a booster reads, with the vocabulary frozen when it was fitted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,14 @@ class Encoder:
 
     A category becomes its rank; a value that was not frequent enough when fitted, or never seen, becomes the rank
     after the last (`OTHER`); a missing value is NaN.
+
+    ``fills``: what stands for a missing value of a feature that was never missing where trees were grown. They would
+    read NaN as the number 0 there, which is no more likely than any other.
     """
 
     names: tuple[str, ...]
     vocabularies: Mapping[str, tuple[str, ...]]
+    fills: Mapping[str, float | str] = field(default_factory=dict)
 
     @classmethod
     def fit(cls, X: pd.DataFrame, *, most: int = MOST_VALUES, fewest: int = FEWEST_ROWS) -> "Encoder":
@@ -58,11 +62,13 @@ class Encoder:
 
     def _column(self, column: pd.Series, name: str) -> np.ndarray:
         values = self.vocabularies.get(name)
+        fill = self.fills.get(name)
         if values is not None:
-            return _ranks(column, values)
+            return _ranks(column, values, fill)
         if not pd.api.types.is_numeric_dtype(column.dtype):
             raise FeatureError(f"feature '{name}' must hold numbers, not {column.dtype}")
-        return column.to_numpy(dtype=np.float32, na_value=np.nan)
+        numbers = column.to_numpy(dtype=np.float32, na_value=np.nan)
+        return numbers if fill is None else np.where(np.isnan(numbers), np.float32(fill), numbers)
 
 
 def _frequent(column: pd.Series, most: int, fewest: int) -> tuple[str, ...]:
@@ -71,9 +77,10 @@ def _frequent(column: pd.Series, most: int, fewest: int) -> tuple[str, ...]:
     return tuple(value for _, value in kept[:most])
 
 
-def _ranks(column: pd.Series, values: tuple[str, ...]) -> np.ndarray:
+def _ranks(column: pd.Series, values: tuple[str, ...], fill: float | str | None) -> np.ndarray:
     if not isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype("category")
     rank = {value: i for i, value in enumerate(values)}
-    table = np.array([rank.get(str(c), len(values)) for c in column.cat.categories] + [np.nan], dtype=np.float32)
+    missing = np.nan if fill is None else rank.get(str(fill), len(values))
+    table = np.array([rank.get(str(c), len(values)) for c in column.cat.categories] + [missing], dtype=np.float32)
     return table[column.cat.codes.to_numpy()]

@@ -60,6 +60,8 @@ class Params:
             "seed": seed,
             "deterministic": True,
             "force_row_wise": True,
+            # By default bins are made from a sample, and missing values it happens not to hold would be read as 0.
+            "bin_construct_sample_cnt": max(rows, 1),
             "verbosity": -1,
         }
 
@@ -68,6 +70,9 @@ class Params:
 class Fitted:
     """What fitting saw: rows, mature person-periods, how many of these were read, events and competing endings among
     them, rounds grown, and the loss out of fold (mean log-loss of a person-period).
+
+    ``whole``: the columns of ``X`` that were missing in none of the person-periods read, so that what a missing value
+    means could not be learned.
     """
 
     rows: int
@@ -77,6 +82,7 @@ class Fitted:
     competing: int
     rounds: int
     loss: float
+    whole: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,8 @@ def fit(
     P, rounds, loss = _out_of_fold(data, grow, params)
     calibration = calibrate.fit(P, used.target, used.period, len(edges) + open_ended, weight, used.age)
     booster = lgb.train(grow, data.lightgbm(), rounds)
-    fitted = Fitted(len(X), len(periods), len(used), int(counts[EVENT]), int(counts[COMPETING]), rounds, loss)
+    whole = tuple(np.flatnonzero(~np.isnan(X[np.unique(used.row)]).any(axis=0)).tolist())
+    fitted = Fitted(len(X), len(periods), len(used), int(counts[EVENT]), int(counts[COMPETING]), rounds, loss, whole)
     # Reading the text back makes the fitted trees the very ones a saved model will have.
     booster = lgb.Booster(model_str=booster.model_to_string())
     return Hazard(booster, calibration, tuple(edges.tolist()), open_ended, P.shape[1], fitted)

@@ -1,7 +1,7 @@
 """From a dataset to a model: every label of a task, fitted with the one estimator."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -38,20 +38,17 @@ def fit(data: Dataset, settings: Settings) -> Model:
     """The model of a dataset's task; `models.hazard.LabelError` where a label cannot be learned from it."""
     encoder = Encoder.fit(data.X)
     encoded = encoder.transform(data.X)
-    sample = encoded[np.random.default_rng(settings.seed).permutation(len(encoded))[:_BAND_ROWS]]
-    hazards, specs = {}, {}
+    hazards = {}
     for i, outcome in enumerate(data.outcomes, start=1):
         settings.progress(f"fitting '{outcome.name}' ({i} of {len(data.outcomes)}) on {len(encoded):,} rows")
-        fitted = _label(data, encoded, i - 1, settings)
-        hazards[outcome.name] = fitted
-        specs[outcome.name] = LabelSpec(
-            booster=f"booster_{outcome.name}.txt",
-            classes=fitted.classes,
-            calibration=fitted.calibration,
-            bands=_bands(fitted.curve(sample)[:, -1], settings.bands),
-            fitted=fitted.fitted,
-        )
-    return Model(_manifest(data, encoder, specs), hazards)
+        hazards[outcome.name] = _label(data, encoded, i - 1, settings)
+    whole = {encoder.names[j] for found in hazards.values() for j in found.fitted.whole}
+    features = tuple(_feature(f, data.X[f.name], f.name in whole) for f in data.features)
+    encoder = replace(encoder, fills={f.name: f.fill for f in features if f.fill is not None})
+    sample = np.random.default_rng(settings.seed).permutation(len(encoded))[:_BAND_ROWS]
+    encoded = encoder.transform(data.X.iloc[sample])
+    specs = {name: _spec(name, found, encoded, settings.bands) for name, found in hazards.items()}
+    return Model(_manifest(data, encoder, features, specs), hazards)
 
 
 def instant(micros: int) -> str:
@@ -78,17 +75,25 @@ def _label(data: Dataset, encoded: np.ndarray, index: int, settings: Settings) -
         raise LabelError(f"task '{data.task.name}', labels known by {instant(data.seen)}: {error}") from None
 
 
-def _bands(probability: np.ndarray, shares: tuple[float, float]) -> Bands:
-    medium, high = np.quantile(probability, shares)
-    return Bands(medium=float(medium), high=float(high))
+def _spec(name: str, found: Hazard, sample: np.ndarray, shares: tuple[float, float]) -> LabelSpec:
+    medium, high = np.quantile(found.curve(sample)[:, -1], shares)
+    return LabelSpec(
+        booster=f"booster_{name}.txt",
+        classes=found.classes,
+        calibration=found.calibration,
+        bands=Bands(medium=float(medium), high=float(high)),
+        fitted=found.fitted,
+    )
 
 
-def _manifest(data: Dataset, encoder: Encoder, specs: dict[str, LabelSpec]) -> Manifest:
+def _manifest(
+    data: Dataset, encoder: Encoder, features: tuple[FeatureSpec, ...], specs: dict[str, LabelSpec]
+) -> Manifest:
     task = data.task
     return Manifest(
         task=task.name,
         entity=task.entity,
-        features=tuple(_feature(f, data.X[f.name]) for f in data.features),
+        features=features,
         vocabularies=dict(encoder.vocabularies),
         edges=tuple(data.edges().tolist()),
         open_ended=task.open_ended,
@@ -102,10 +107,15 @@ def _manifest(data: Dataset, encoder: Encoder, specs: dict[str, LabelSpec]) -> M
     )
 
 
-def _feature(feature: Feature, column: pd.Series) -> FeatureSpec:
+def _feature(feature: Feature, column: pd.Series, whole: bool) -> FeatureSpec:
+    """``whole``: it was never missing where a label was learned, so a missing value is read as the usual one."""
     kind: Kind = "category" if isinstance(column.dtype, pd.CategoricalDtype) else "number"
     return FeatureSpec(
-        name=feature.name, kind=kind, group=feature.group or feature.source, typical=_typical(column, kind)
+        name=feature.name,
+        kind=kind,
+        group=feature.group or feature.source,
+        typical=_typical(column, kind),
+        fill=_typical(column.dropna(), kind) if whole else None,
     )
 
 

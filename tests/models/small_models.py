@@ -43,7 +43,13 @@ def small_model(open_ended: bool = False) -> Model:
         task="churn",
         entity="customer",
         features=tuple(
-            FeatureSpec(name=name, kind=kinds[name], group=GROUPS[name], typical=TYPICAL[name])
+            FeatureSpec(
+                name=name,
+                kind=kinds[name],
+                group=GROUPS[name],
+                typical=TYPICAL[name],
+                fill=None if name == "pain" else TYPICAL[name],
+            )
             for name in encoder.names
         ),
         vocabularies=dict(encoder.vocabularies),

@@ -114,10 +114,10 @@ def test_a_model_changed_together_with_its_hashes_is_not_the_expected_one(folder
 
 
 def test_another_format_and_another_shape_are_named(folder: Path):
-    rewrite(folder, '"format": 1', '"format": 2')
-    with pytest.raises(BundleError, match="format 2; this version reads format 1"):
+    rewrite(folder, '"format": 2', '"format": 3')
+    with pytest.raises(BundleError, match="format 3; this version reads format 2"):
         load(folder)
-    rewrite(folder, '"format": 2', '"surprise": 2')
+    rewrite(folder, '"format": 3', '"surprise": 2')
     with pytest.raises(BundleError, match="surprise"):
         load(folder)
 

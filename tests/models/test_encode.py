@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,3 +49,9 @@ def test_the_codes_do_not_depend_on_the_categories_a_frame_happens_to_declare():
 def test_a_frame_that_does_not_fit_is_refused_by_column(change, words: str):
     with pytest.raises(FeatureError, match=words):
         FITTED.transform(change(frame(["a", "b"])))
+
+
+def test_what_is_missing_is_read_as_its_fill():
+    filled = replace(FITTED, fills={"plan": "a", "number": 2.5})
+    rows = frame(["b", None], [1.0, np.nan])
+    assert filled.transform(rows).tolist() == [[0, 1.0], [1, 2.5]]

@@ -108,3 +108,25 @@ def test_typical_values_and_groups_are_those_of_the_training_rows():
     assert late.typical == pytest.approx(float(TRAIN.X[late.name].median()))
     assert (plan.typical, plan.kind, plan.group) == ("basic", "category", "own")
     assert faults.group == "history"
+
+
+def test_a_value_missing_for_the_first_time_is_read_as_typical_and_not_as_zero():
+    name = FEATURES[0].name
+    train = replace(TRAIN, X=TRAIN.X.assign(**{name: TRAIN.X[name] + np.float32(10)}))
+    model = fit(train, QUICK)
+    row = train.X.iloc[[0]]
+    missing, typical, zero = (
+        model.predict(row.assign(**{name: np.float32(value)}))["leaves"]
+        for value in (np.nan, model.manifest.features[0].typical, 0.0)
+    )
+    assert np.array_equal(missing, typical)
+    assert not np.array_equal(missing, zero)
+
+
+def test_a_value_missing_only_where_nothing_is_known_yet_was_not_learned():
+    name = FEATURES[0].name
+    recent = TRAIN.followed() < 30 * DAY
+    late = fit(replace(TRAIN, X=TRAIN.X.assign(**{name: TRAIN.X[name].mask(recent)})), QUICK)
+    often = fit(replace(TRAIN, X=TRAIN.X.assign(**{name: TRAIN.X[name].mask(~recent & (TRAIN.X[name] > 1))})), QUICK)
+    assert late.manifest.features[0].fill == late.manifest.features[0].typical
+    assert often.manifest.features[0].fill is None
