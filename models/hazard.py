@@ -131,6 +131,7 @@ def fit(
     label: str,
     groups: np.ndarray,
     seed: int,
+    passed: np.ndarray | None = None,
     open_ended: bool = False,
     params: Params | None = None,
 ) -> Hazard:
@@ -140,7 +141,7 @@ def fit(
     model. Raises `LabelError` when there is nothing to learn.
     """
     params = params or Params()
-    periods = stack(ending, after, followed, edges, open_ended=open_ended)
+    periods = stack(ending, after, followed, edges, open_ended=open_ended, passed=passed)
     _check(periods, edges, followed, label, open_ended)
     counts = np.bincount(periods.target, minlength=3)
     used, weight = thin(periods, params.most_periods, seed)

@@ -21,7 +21,7 @@ class Periods:
     """m person-periods of n rows, ordered by period and then by row.
 
     ``row`` (m,) int64 index of the row; ``period`` (m,) int64; ``target`` (m,) int8 `NO_ENDING`, `EVENT` or
-    `COMPETING` within the period; ``age`` (m,) int64 microseconds for which the answer has been mature.
+    `COMPETING` within the period; ``age`` (m,) int64 microseconds from its end to the instant labels were read.
     """
 
     row: np.ndarray
@@ -34,23 +34,32 @@ class Periods:
 
 
 def stack(
-    ending: np.ndarray, after: np.ndarray, followed: np.ndarray, edges: np.ndarray, *, open_ended: bool = False
+    ending: np.ndarray,
+    after: np.ndarray,
+    followed: np.ndarray,
+    edges: np.ndarray,
+    *,
+    open_ended: bool = False,
+    passed: np.ndarray | None = None,
 ) -> Periods:
     """The person-periods that teach.
 
     ``ending`` (n,) the first ending known of each row; ``after`` (n,) int64 microseconds to it, -1 where none is known;
-    ``followed`` (n,) int64 microseconds of mature follow-up; ``edges`` (k,) int64 rising upper edges.
+    ``followed`` (n,) int64 microseconds of mature follow-up; ``edges`` (k,) int64 rising upper edges; ``passed`` (n,)
+    int64 microseconds to the instant labels were read, which is later where a gap in a feed ended the follow-up
+    (by default it ended none).
     """
+    passed = followed if passed is None else passed
     ended = ending != NO_ENDING
     starts = np.concatenate(([0], edges[:-1]))
     parts = []
     for k, (start, end) in enumerate(zip(starts, edges, strict=True)):
         rows = np.flatnonzero((followed >= end) & (~ended | (after >= start)))
         inside = ended[rows] & (after[rows] < end)
-        parts.append((rows, k, np.where(inside, ending[rows], NO_ENDING), followed[rows] - end))
+        parts.append((rows, k, np.where(inside, ending[rows], NO_ENDING), passed[rows] - end))
     if open_ended:
         rows = np.flatnonzero(ended & (after >= edges[-1]))
-        parts.append((rows, len(edges), ending[rows], np.maximum(followed[rows] - after[rows], 0)))
+        parts.append((rows, len(edges), ending[rows], np.maximum(passed[rows] - after[rows], 0)))
     return Periods(
         row=np.concatenate([p[0] for p in parts]),
         period=np.concatenate([np.full(len(p[0]), p[1], dtype=np.int64) for p in parts]),

@@ -68,11 +68,17 @@ def _label(data: Dataset, encoded: np.ndarray, index: int, settings: Settings) -
             label=outcome.name,
             groups=data.entity,
             seed=settings.seed,
+            passed=_passed(data),
             open_ended=data.task.open_ended,
             params=settings.params,
         )
     except LabelError as error:
         raise LabelError(f"task '{data.task.name}', labels known by {instant(data.seen)}: {error}") from None
+
+
+def _passed(data: Dataset) -> np.ndarray:
+    """(n,) int64 microseconds from ``cutoff + gap`` to the instant labels were read, whatever feeds had gaps."""
+    return np.asarray(data.seen - duration(data.task.label_delay) - duration(data.task.gap) - data.cutoff)
 
 
 def _spec(name: str, found: Hazard, sample: np.ndarray, shares: tuple[float, float]) -> LabelSpec:

@@ -98,3 +98,10 @@ def test_nothing_is_thinned_that_fits():
     taken, weight = thin(whole, 9, seed=1)
     assert taken is whole
     assert (weight == 1).all()
+
+
+def test_an_outage_that_ends_the_follow_up_does_not_make_an_answer_younger():
+    passed = np.array([100, 100])
+    found = stack(np.zeros(2, int), np.full(2, -1), np.array([100, 25]), EDGES, passed=passed)
+    age = {(r, k): a for r, k, a in zip(found.row.tolist(), found.period.tolist(), found.age.tolist(), strict=True)}
+    assert age == {(0, 0): 90, (0, 1): 80, (0, 2): 60, (1, 0): 90, (1, 1): 80}

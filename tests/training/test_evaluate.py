@@ -130,3 +130,18 @@ def test_a_value_missing_only_where_nothing_is_known_yet_was_not_learned():
     often = fit(replace(TRAIN, X=TRAIN.X.assign(**{name: TRAIN.X[name].mask(~recent & (TRAIN.X[name] > 1))})), QUICK)
     assert late.manifest.features[0].fill == late.manifest.features[0].typical
     assert often.manifest.features[0].fill is None
+
+
+def test_old_answers_stay_old_where_an_outage_ended_their_follow_up():
+    train = dataset(6_000, start=0, days=540, seen=540)
+    old = train.cutoff < 360 * DAY
+    (outcome,) = train.outcomes
+    fewer = np.where(old & (np.arange(6_000) % 4 > 0), 0, outcome.ending).astype(np.int8)
+    train = replace(
+        train,
+        outcomes=(Outcome("leaves", fewer, np.where(fewer, outcome.after, -1)),),
+        observed=np.where(old, train.cutoff + 90 * DAY, 600 * DAY),
+    )
+    recent = dataset(6_000, start=540, days=30, seen=900, seed=5)
+    detail = evaluate.table(evaluate.score(fit(train, QUICK), recent))
+    assert detail.observed_expected.to_numpy() == pytest.approx(1, abs=0.25)
