@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from features.columns import FOREVER
+from features.columns import EVER_AGO, FOREVER
 from features.declare import Calendar, DeclarationError, Event, Feature, Label, Task, duration
 from features.frame import observed_to
 from features.history import History
-from features.plan import compile_event
+from features.plan import COUNT, Emission, compile_event, compile_plan
 
 NO_ENDING, EVENT, COMPETING = 0, 1, 2
 
@@ -83,6 +83,8 @@ def build(
     seen = min(seen, history.end + 1)
     chosen = tuple(features or history.catalog.task_features(task))
     entity, cutoff = pairs(history, task, start, end)
+    ended = already_ended(history, task, entity, cutoff, seen)
+    entity, cutoff = entity[~ended], cutoff[~ended]
     if not len(entity):
         raise DeclarationError(
             f"task '{task.name}': no eligible {task.entity} at any cutoff in [{instant(start)}, {instant(end)}); "
@@ -112,6 +114,8 @@ def pairs(history: History, task: Task, start: int, end: int) -> tuple[np.ndarra
         instants = calendar_cutoffs(task.cutoffs.every, start, end)
         entities = history.entities_of[task.entity]
         entity, cutoff = np.tile(entities, len(instants)), np.repeat(instants, len(entities))
+        heard_of = np.tile(history.first_known(task.entity), len(instants)) < cutoff
+        entity, cutoff = entity[heard_of], cutoff[heard_of]
     else:
         entity, cutoff = _triggered(history, task.entity, task.cutoffs.event, start, end)
     kept = history.eligible(task, entity, cutoff)
@@ -141,6 +145,22 @@ def _triggered(history: History, entity_type: str, event: Event, start: int, end
     row, entity = history.owners(entity_type, key, columns.at[rows], cutoff)
     found = np.unique(np.stack([cutoff[row], entity], axis=1), axis=0)
     return found[:, 1], found[:, 0]
+
+
+def already_ended(history: History, task: Task, entity: np.ndarray, cutoff: np.ndarray, seen: int) -> np.ndarray:
+    """(n,) bool: an ending came before the follow-up begins, and nobody knew at the cutoff.
+
+    Such a pair has no future to learn from: it would be taught as "stayed". Only for labels that are a race to an end.
+    """
+    ended = np.zeros(len(entity), bool)
+    visible = np.full(len(cutoff), seen, np.int64)
+    for label in task.labels:
+        for event in (label.event, label.competing) if label.competing else ():
+            before = [Emission(event.conditions, COUNT, None, EVER_AGO, edge) for edge in (0, duration(task.gap))]
+            plan = compile_plan(event.source, before)
+            at_cutoff = history.fold_own(task.entity, plan, entity, cutoff, cutoff)[:, 0]
+            ended |= history.fold_own(task.entity, plan, entity, cutoff, visible)[:, 1] > at_cutoff
+    return ended
 
 
 def _outcome(history: History, task: Task, label: Label, entity: np.ndarray, cutoff: np.ndarray, seen: int) -> Outcome:

@@ -4,11 +4,12 @@ Names are derived from the declaration, never typed: ``Feature("faults", "sum", 
 ``faults_minutes_sum_30d``. Every window is closed at its older end and open at the cutoff: ``[c - w, c)``.
 """
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 from features.facts import SOURCES, Column, UnknownNameError, source
 
@@ -29,6 +30,7 @@ _AGGREGATE_KINDS: dict[str, tuple[str, ...]] = {
     "open_age": (),
 }
 _MAX_DISTINCT = 64
+_LONGEST = 1000 * 366 * DAY
 _EVER = ("last", "since_last")
 
 
@@ -45,7 +47,10 @@ def duration(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
     if not match:
         raise DeclarationError(f"'{text}' is not a duration; write for example '30d', '12h' or '90m'")
-    return round(float(match[1]) * MICROS[match[2]])
+    micros = round(float(match[1]) * MICROS[match[2]])
+    if micros > _LONGEST:
+        raise DeclarationError(f"'{text}' is longer than 1000 years")
+    return micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,8 @@ class Condition:
         """How the condition reads inside a feature's name."""
         if self.values is not None:
             return f"{self.column}_{'_or_'.join(self.values)}"
-        parts = [f"from_{self.low:g}"] if self.low is not None else []
-        parts += [f"below_{self.high:g}"] if self.high is not None else []
+        parts = [f"from_{self.low:.12g}"] if self.low is not None else []
+        parts += [f"below_{self.high:.12g}"] if self.high is not None else []
         return "_".join([self.column, *parts])
 
 
@@ -86,6 +91,8 @@ def where(source_name: str, conditions: Mapping[str, object]) -> tuple[Condition
     for name, wanted in conditions.items():
         column = _column(source_name, name)
         if isinstance(wanted, Condition):
+            if any(bound is not None and not math.isfinite(bound) for bound in (wanted.low, wanted.high)):
+                raise DeclarationError(f"{source_name}.{name}: a bound must be a finite number")
             if column.kind != "number":
                 raise DeclarationError(f"{source_name}.{name} is a {column.kind}; at_least/below need a number")
             checked.append(Condition(name, low=wanted.low, high=wanted.high))
@@ -95,12 +102,14 @@ def where(source_name: str, conditions: Mapping[str, object]) -> tuple[Condition
         if column.kind not in ("category", "flag"):
             raise DeclarationError(f"{source_name}.{name} is a {column.kind}; it cannot equal {wanted!r}")
         allowed = ("true", "false") if column.kind == "flag" else column.values
+        if not texts:
+            raise DeclarationError(f"{source_name}.{name}: no value given, so no row could match")
         unknown = [t for t in texts if allowed is not None and t not in allowed]
         if unknown:
             raise DeclarationError(
                 f"{source_name}.{name} is never {unknown[0]!r} (it is one of: {', '.join(allowed or ())})"
             )
-        checked.append(Condition(name, values=texts))
+        checked.append(Condition(name, values=tuple(dict.fromkeys(texts))))
     return tuple(sorted(checked, key=lambda c: c.column))
 
 
@@ -111,6 +120,12 @@ def _column(source_name: str, name: str) -> Column:
         return source(source_name).column(name)
     except UnknownNameError as error:
         raise DeclarationError(str(error)) from None
+
+
+def _once(what: str, names: Sequence[str]) -> None:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise DeclarationError(f"{what} declared twice: {', '.join(twice)}")
 
 
 def _pairs_cases(source_name: str) -> bool:
@@ -144,19 +159,18 @@ class Feature:
     aggregate: Aggregate
     column: str | None = None
     window: str | None = None
-    where: Mapping[str, object] = field(default_factory=dict)
+    where: Mapping[str, object] | tuple[Condition, ...] = ()
     of: str | None = None
     via: str | None = None
     group: str = ""
     meaning: str = ""
-    conditions: tuple[Condition, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         kinds = _AGGREGATE_KINDS.get(self.aggregate)
         if kinds is None:
             raise DeclarationError(f"unknown aggregate '{self.aggregate}' (known: {', '.join(_AGGREGATE_KINDS)})")
-        object.__setattr__(self, "conditions", where(self.source, self.where))
-        object.__setattr__(self, "where", {})
+        if isinstance(self.where, Mapping):
+            object.__setattr__(self, "where", where(self.source, self.where))
         if self.of and self.via:
             raise DeclarationError(f"{self.name}: choose of='{self.of}' or via='{self.via}', not both")
         if self.window is None and self.aggregate not in _EVER:
@@ -187,6 +201,12 @@ class Feature:
             raise DeclarationError(
                 f"{self.name}: distinct needs at most {_MAX_DISTINCT} declared values of {self.column}"
             )
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """``where``, checked."""
+        assert isinstance(self.where, tuple)
+        return self.where
 
     @property
     def name(self) -> str:
@@ -248,6 +268,21 @@ class Rule:
     operator: Operator
     value: str | float | None = None
 
+    def check(self, feature: Feature, place: str) -> None:
+        """Raise `DeclarationError` where the operator or the value does not fit the feature."""
+        where = f"{place}: rule {self.feature} {self.operator} {self.value!r}"
+        if self.operator not in get_args(Operator):
+            raise DeclarationError(f"{where}: the operator is one of {', '.join(get_args(Operator))}")
+        if self.operator in ("missing", "present"):
+            return
+        is_text, ordered = isinstance(self.value, str), self.operator in ("at_least", "below")
+        if (feature.kind == "category") != is_text or (ordered and is_text):
+            wanted = "text, and is or is_not" if feature.kind == "category" else "a number"
+            raise DeclarationError(f"{where}: {self.feature} is a {feature.kind}; it takes {wanted}")
+        allowed = _column(feature.source, feature.column).values if is_text and feature.column else None
+        if allowed is not None and self.value not in allowed:
+            raise DeclarationError(f"{where}: it is one of {', '.join(allowed)}")
+
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
@@ -256,8 +291,8 @@ class Calendar:
     every: str = "month"
 
     def __post_init__(self) -> None:
-        if self.every != "month":
-            duration(self.every)
+        if self.every != "month" and duration(self.every) <= 0:
+            raise DeclarationError("Calendar: cutoffs must be some time apart, such as '7d', or 'month'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +304,12 @@ class Triggered:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What may happen after the cutoff. ``competing`` endings stop the clock without being the event."""
+    """What may happen after the cutoff.
+
+    With ``competing`` the label is a race to an end: any competing ending stops the clock, of two at the same instant
+    the event counts, and who had already ended before the follow-up begins, though nobody knew, is not asked about.
+    Without it the event may come again and again.
+    """
 
     name: str
     event: Event
@@ -302,6 +342,7 @@ class Task:
             raise DeclarationError(f"task '{self.name}': periods must be rising durations, not {self.periods}")
         if not self.labels:
             raise DeclarationError(f"task '{self.name}': no label")
+        _once(f"task '{self.name}', label", [label.name for label in self.labels])
         if self.open_ended and any(label.competing is None for label in self.labels):
             raise DeclarationError(f"task '{self.name}': an open-ended task needs a competing ending for every label")
 
@@ -319,9 +360,10 @@ class Catalog:
 
     def __post_init__(self) -> None:
         names = [f.name for f in self.features]
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise DeclarationError(f"declared twice: {', '.join(twice)}")
+        _once("feature", names)
+        _once("task", [task.name for task in self.tasks])
+        _once("link", [f"{link.child} -> {link.parent}" for link in self.links])
+        self._no_cycle()
         for link in self.links:
             for end in (link.child, link.parent):
                 self._known_type(end, f"link {link.child} -> {link.parent}")
@@ -335,10 +377,26 @@ class Catalog:
             for name in [rule.feature for rule in task.eligible] + list(task.features or ()):
                 if name not in names:
                     raise DeclarationError(f"task '{task.name}': no feature '{name}'")
+            for rule in task.eligible:
+                rule.check(self.features[names.index(rule.feature)], f"task '{task.name}'")
 
     def _known_type(self, key_type: str, place: str) -> None:
         if key_type not in self.key_types:
             raise DeclarationError(f"{place}: unknown key type '{key_type}' (declared: {', '.join(self.key_types)})")
+
+    def _no_cycle(self) -> None:
+        """Reach follows links downwards through any number of levels, so none may lead back."""
+        children = {
+            t: {link.child for link in self.links if link.rolls_up and link.parent == t} for t in self.key_types
+        }
+        for start in self.key_types:
+            reached: set[str] = set()
+            level = children[start]
+            while level - reached:
+                reached |= level
+                level = set().union(*(children[t] for t in level))
+            if start in reached:
+                raise DeclarationError(f"links lead from '{start}' back to itself; make one of them rolls_up=False")
 
     def task(self, name: str) -> Task:
         """The task of that name; raises `DeclarationError` naming the tasks there are."""

@@ -159,7 +159,9 @@ SOURCES: dict[str, Source] = {
                 _category("payment", "how they pay", "prepaid", "postpaid"),
                 _flag("consent_marketing", "may be contacted with offers"),
                 _flag("consent_profiling", "may be profiled"),
-                _category("status", "of the relationship", *STATUSES),
+                _category(
+                    "status", "of the relationship as a whole; one line of several that ends is not a status", *STATUSES
+                ),
                 _category("reason", "why it ended or was given notice", *REASONS),
             ),
         ),

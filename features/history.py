@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import columns as arrays
-from features.columns import Columns
+from features.columns import FOREVER, Columns
 from features.declare import Catalog, Event, Feature, Link, Task
 from features.frame import Asked, covered, fold, fold_of_parent, fold_via_parents
 from features.identity.reach import Reach, links_from_evidence, own_reach, parents
@@ -102,6 +102,17 @@ class History:
         if (entity_type, parent_type) not in self._parents:
             self._parents[entity_type, parent_type] = parents(entity_type, parent_type, self.links)
         return self._parents[entity_type, parent_type]
+
+    def first_known(self, entity_type: str) -> np.ndarray:
+        """(m,) when each of ``entities_of[entity_type]`` was first heard of: its own key in a fact or in a link."""
+        heard = [
+            pd.Series(np.minimum.reduceat(c.known, c.starts[:-1]), c.keys) for c in self.columns.values() if len(c.keys)
+        ]
+        heard += [f.set_index(end)["known_from"] for f in self.links.values() for end in ("child", "parent")]
+        if not heard:
+            return np.full(len(self.entities_of[entity_type]), FOREVER, np.int64)
+        first = pd.concat(heard).groupby(level=0).min()
+        return first.reindex(self.entities_of[entity_type], fill_value=FOREVER).to_numpy(np.int64)
 
     def owners(
         self, entity_type: str, keys: np.ndarray, at: np.ndarray, seen: np.ndarray

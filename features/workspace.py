@@ -4,6 +4,7 @@ The built-in telecom workspace is `features/catalog`; ``--workspace DIR`` uses a
 """
 
 import importlib.util
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -74,6 +75,7 @@ def _execute(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise DeclarationError(f"{path}: cannot be read as Python")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # as the import system does: dataclasses look their module up
     try:
         spec.loader.exec_module(module)
     except Exception as error:

@@ -15,7 +15,8 @@ CHURN = Task(
         Label(
             "leaves",
             Event.of("profile", status=_ENDING, reason="voluntary"),
-            competing=Event.of("profile", status=_ENDING, reason=("involuntary", "moved", "deceased")),
+            # Any other ending, also one without a reason, competes.
+            competing=Event.of("profile", status=_ENDING),
         ),
     ),
     periods=("30d", "60d", "90d"),

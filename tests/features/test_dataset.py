@@ -66,6 +66,27 @@ def test_an_ending_not_yet_known_at_the_training_instant_is_none() -> None:
     assert outcome(late, seen=30.001)[0] == EVENT
 
 
+def test_who_had_left_though_nobody_knew_is_not_asked_about() -> None:
+    """Left before the cutoff, known after it: no future to learn from, and not a stayer."""
+    late = status("x", 1, 9, 12, "left", "voluntary")
+    both = world(ACTIVE, late, status("b", 2, 0, 0, "active"))
+    assert dataset(both, seen=100).entity.tolist() == [2]
+    assert dataset(both, seen=12).entity.tolist() == [1, 2]
+
+
+def test_who_leaves_within_the_gap_is_not_a_stayer() -> None:
+    in_gap = status("x", 1, 12, 12, "left", "voluntary")
+    found = dataset(world(ACTIVE, in_gap, status("b", 2, 0, 0, "active")), 100, replace(TASK, gap="5m"))
+    assert found.entity.tolist() == [2]
+
+
+def test_an_entity_nobody_had_heard_of_is_not_asked_about() -> None:
+    everyone = replace(TASK, eligible=())
+    facts = world(ACTIVE, status("later", 2, 9, 25, "active"))
+    entity, cutoff = pairs(history(facts, replace(CATALOG, tasks=(everyone,))), everyone, 10 * MINUTE, 31 * MINUTE)
+    assert [(e, c // MINUTE) for e, c in zip(entity, cutoff, strict=True)] == [(1, 10), (1, 20), (1, 30), (2, 30)]
+
+
 def test_a_withdrawn_ending_is_none() -> None:
     left = status("x", 1, 12, 13, "left", "voluntary")
     assert outcome(left, replace(left, known_at=20 * MINUTE, void=True), seen=50)[0] == NO_ENDING

@@ -1,5 +1,7 @@
 """Declarations name themselves and refuse what cannot mean anything, when they are declared."""
 
+from dataclasses import replace
+
 import pytest
 
 from features.declare import (
@@ -64,6 +66,11 @@ def test_names_are_derived(feature: Feature, name: str) -> None:
         (lambda: Task("t", "customer", Calendar(), (), periods=("30d",)), "no label"),
         (lambda: Task("t", "c", Calendar(), (Label("l", LEAVES),), periods=("30d",), open_ended=True), "competing"),
         (lambda: Calendar("fortnight"), "not a duration"),
+        (lambda: Calendar("0d"), "some time apart"),
+        (lambda: Feature("faults", "count", window="300000000d"), "1000 years"),
+        (lambda: Feature("journey", "count", window="7d", where={"phase": ()}), "no value given"),
+        (lambda: Feature("usage", "count", window="7d", where={"value": at_least(float("nan"))}), "finite"),
+        (lambda: Task("t", "c", Calendar(), (Label("l", LEAVES), Label("l", LEAVES)), ("30d",)), "declared twice"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_caught_when_it_is_declared(declare: object, says: str) -> None:
@@ -78,6 +85,8 @@ PLAN = Feature("profile", "last", "plan")
     ("changes", "says"),
     [
         ({"features": (PLAN, PLAN)}, "declared twice: profile_plan_last"),
+        ({"links": (Link("line", "customer"), Link("line", "customer"))}, "link declared twice"),
+        ({"links": (Link("line", "customer"), Link("customer", "line"))}, "back to itself"),
         ({"features": (Feature("faults", "count", window="7d", of="site"),)}, "no link leads to 'site'"),
         ({"links": (Link("line", "castle"),)}, "unknown key type 'castle'"),
         ({"tasks": (Task("t", "king", Calendar(), (Label("l", LEAVES),), ("30d",)),)}, "unknown key type 'king'"),
@@ -95,6 +104,32 @@ def test_a_catalogue_is_whole(changes: dict[str, tuple[object, ...]], says: str)
     parts = {"key_types": ("line", "customer"), "links": (), "features": (PLAN,), "tasks": (), **changes}
     with pytest.raises(DeclarationError, match=says):
         Catalog(**parts)  # type: ignore[arg-type]
+
+
+STATUS = Feature("profile", "last", "status")
+BILL = Feature("usage", "sum", "value", "30d")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(STATUS.name, "is", "actve"),
+        Rule(STATUS.name, "at_least", "active"),
+        Rule(STATUS.name, "is", 1),
+        Rule(BILL.name, "is", "3"),
+        Rule(BILL.name, "equals", 3),  # type: ignore[arg-type]
+    ],
+    ids=str,
+)
+def test_a_rule_fits_its_feature(rule: Rule) -> None:
+    task = Task("t", "line", Calendar(), (Label("l", LEAVES),), ("30d",), eligible=(rule,))
+    with pytest.raises(DeclarationError, match="task 't': rule"):
+        Catalog(("line",), (), (STATUS, BILL), (task,))
+
+
+def test_a_feature_may_be_declared_like_another() -> None:
+    asks = Feature("journey", "count", window="30d", where={"phase": "ask"})
+    assert replace(asks, window="60d").name == "journey_phase_ask_count_60d"
 
 
 def test_an_unknown_task_is_named_with_those_there_are() -> None:
