@@ -58,9 +58,10 @@ class Engine:
 
     def _decide(self, found: Match, channel: str, limit: int, now: int) -> DecisionAnswer:
         resources = self.resources
-        person = self._person(found, now)
+        windows_end = min(now, self.history.covered_to(self.features))
+        person = self._person(found, windows_end, now)
         decision = decide(person, resources.champions, resources.actions, channel, limit)
-        cuts = CutsAnswer(windows_end=instant(now), visible_to=instant(now))
+        cuts = CutsAnswer(windows_end=instant(windows_end), visible_to=instant(now))
         return answer(
             uuid.uuid4().hex,
             found,
@@ -72,12 +73,17 @@ class Engine:
             cuts,
         )
 
-    def _person(self, found: Match, now: int) -> Person:
-        """What is known of the one candidate; of nobody else is anything read."""
+    def _person(self, found: Match, windows_end: int, now: int) -> Person:
+        """What is known of the one candidate; of nobody else is anything read.
+
+        ``windows_end`` is ``now``, or earlier where a feed ends before: a window past its feed's end would be missing,
+        and the whole score with it.
+        """
         if found.state != "identified":
             why = _NOT_ONE[found.state]
             return Person(missing(self.features), found.state != "ambiguous", why, why)
-        row = self.history.frame(self._churn.entity, found.entities, np.array([now]), self.features)
+        cutoff, seen = np.array([windows_end]), np.array([now])
+        row = self.history.frame(self._churn.entity, found.entities, cutoff, self.features, seen)
         return Person(row, True, self._not_eligible(CHURN, row), self._not_eligible(NEEDS, row))
 
     def _not_eligible(self, name: str, row: pd.DataFrame) -> str | None:

@@ -151,7 +151,9 @@ class ModelAnswer(Form):
 
 
 class CutsAnswer(Form):
-    """The two cuts: windows end at one, what was known before the other is seen."""
+    """The two cuts: windows end at one (now, or where the first of the feeds they read ends), what was known before
+    the other is seen.
+    """
 
     windows_end: AwareDatetime
     visible_to: AwareDatetime

@@ -1,13 +1,21 @@
-"""The engine over a workspace of its own: who gets an action that asks for nothing."""
+"""The engine alone: who gets an action that asks for nothing, and where windows end when feeds do not end at once."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
 import pytest
 from small_operator import Operator
 
+from features.facts import CHANNELS
 from features.workspace import load_workspace
+from models.nba.load import load
 from serving.engine import Engine
 from serving.resources import open_resources
-from serving.schemas import DecisionRequest
+from serving.schemas import DecisionAnswer, DecisionRequest
+from serving.settings import instant
 
+MINUTE = 60_000_000
 FOR_ALL = """
   - id: for_all
     kind: care
@@ -28,13 +36,11 @@ FOR_ALL = """
 
 @pytest.fixture(scope="module")
 def engine(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    folder = tmp_path_factory.mktemp("workspace") / "telecom"
-    folder.mkdir()
-    actions = (load_workspace().folder / "actions.yaml").read_text()
-    (folder / "actions.yaml").write_text(actions + FOR_ALL)
-    (folder / "catalog.py").write_text("from features.catalog import CATALOG\n")
-    settings = operator.settings.model_copy(update={"workspace": folder})
-    return Engine.load(settings, open_resources(settings))
+    workspace = load_workspace()
+    path = tmp_path_factory.mktemp("actions") / "actions.yaml"
+    path.write_text((workspace.folder / "actions.yaml").read_text() + FOR_ALL)
+    actions = load(path, {f.name: f.kind for f in workspace.catalog.features}, CHANNELS)
+    return Engine.load(operator.settings, replace(open_resources(operator.settings), actions=actions))
 
 
 def best(engine: Engine, *keys: str, channel: str = "web") -> str:
@@ -62,3 +68,44 @@ def test_the_same_question_gets_the_same_answer(engine: Engine, operator: Operat
     first, second = (engine.answer(DecisionRequest.model_validate(body)).model_dump() for _ in range(2))
     assert first.pop("decision_id") != second.pop("decision_id")
     assert first == second
+
+
+def ask(engine: Engine, customer: str) -> DecisionAnswer:
+    body = {"keys": [{"type": "customer", "value": customer}], "channel": "web"}
+    return engine.answer(DecisionRequest.model_validate(body))
+
+
+@pytest.mark.parametrize("source", ["journey", "faults", "usage", "profile"])
+def test_a_feed_that_is_a_minute_ahead_of_the_others_changes_no_score(
+    engine: Engine, operator: Operator, source: str
+) -> None:
+    end = operator.history.end
+    ((start, last),) = operator.history.coverage[source]
+    assert last == end
+    coverage = operator.history.coverage | {source: ((start, end + MINUTE),)}
+    ahead = ask(replace(engine, history=replace(operator.history, coverage=coverage)), operator.active[0])
+    level = ask(engine, operator.active[0])
+    assert (ahead.churn, ahead.needs, ahead.reasons) == (level.churn, level.needs, level.reasons)
+    assert (ahead.cuts.windows_end, ahead.cuts.visible_to) == (instant(end), instant(end + MINUTE))
+
+
+def test_by_the_clock_windows_end_where_the_lake_does_and_all_that_is_known_is_seen(
+    engine: Engine, operator: Operator
+) -> None:
+    today = replace(engine, settings=engine.settings.model_copy(update={"as_of": "now"}))
+    before = datetime.now(UTC)
+    answer = ask(today, operator.active[0])
+    assert answer.cuts.windows_end == instant(operator.history.end)
+    assert before <= answer.cuts.visible_to <= datetime.now(UTC)
+    model = engine.resources.champions.churn.model
+    features = [f for f in operator.history.catalog.features if f.name in model.features]
+    entity, end = np.array([operator.keyring.key_id("customer", operator.active[0])]), np.array([operator.history.end])
+    row = operator.history.frame("customer", entity, end, features, seen=np.array([2**62]))
+    assert list(answer.churn.curve.values()) == model.predict(row[list(model.features)])["leaves"][0].tolist()
+
+
+def test_before_the_end_of_the_lake_windows_end_at_the_instant_asked_for(engine: Engine, operator: Operator) -> None:
+    earlier = instant(operator.history.end - MINUTE)
+    past = replace(engine, settings=engine.settings.model_copy(update={"as_of": earlier.isoformat()}))
+    cuts = ask(past, operator.active[0]).cuts
+    assert (cuts.windows_end, cuts.visible_to) == (earlier, earlier)
