@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from commands.common import JsonOption, Place, WorkspaceOption, emit, fail, narrator, out, progress, say
+from commands.common import JsonOption, Place, WorkspaceOption, emit, fail, micros, narrator, out, progress, say
 
 if TYPE_CHECKING:
     from features.lake import Receipt
@@ -25,6 +25,10 @@ def ingest(
     assume_delay: Annotated[
         str | None, typer.Option(help="known_at = at + this (such as 1h), where the feed does not say it.")
     ] = None,
+    covers: Annotated[
+        list[str] | None, typer.Option(help="FROM/TO the feed is complete for; default: first at to last known_at.")
+    ] = None,
+    gaps: Annotated[list[str] | None, typer.Option("--gap", help="FROM/TO the feed has nothing for.")] = None,
     max_quarantined: Annotated[int, typer.Option(help="Exit 1 when more rows than this are refused.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -51,6 +55,9 @@ def ingest(
                     path,
                     input,
                     key_types=place.workspace.catalog.key_types,
+                    links=place.workspace.catalog.links,
+                    covered=[interval(text) for text in covers] if covers else None,
+                    gaps=[interval(text) for text in gaps or ()],
                     assume_delay=assume_delay,
                     prepare=place.workspace.prepare_sql if sql is None else None,
                     progress=lambda rows, narrate=narrate, name=name: narrate(f"{name}: {rows:,} rows"),  # type: ignore[misc]
@@ -59,6 +66,14 @@ def ingest(
     report(receipts, as_json)
     if sum(r.quarantined for r in receipts) > max_quarantined:
         fail("rows were quarantined; nothing is lost: see `tieline quarantine`, mend the SQL or the feed, ingest again")
+
+
+def interval(text: str) -> tuple[int, int]:
+    """Half-open UTC microseconds of ``FROM/TO``."""
+    low, slash, high = text.partition("/")
+    if not slash or micros(low) >= micros(high):
+        raise typer.BadParameter(f"'{text}' is not FROM/TO, such as 2025-03-01/2025-03-08")
+    return micros(low), micros(high)
 
 
 def report(receipts: "list[Receipt]", as_json: bool) -> None:
@@ -74,21 +89,27 @@ def report(receipts: "list[Receipt]", as_json: bool) -> None:
 
 def quarantine(
     source: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
-    limit: Annotated[int, typer.Option(help="Rows to show.")] = 20,
+    limit: Annotated[int, typer.Option(help="Rows to show, of each reason.")] = 3,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The refused rows and why."""
-    rows = Place.of(workspace).lake.quarantine()
-    found = [r for r in rows.to_pylist() if source in (None, r["source"])]
+    """The rows that were refused, by reason. They stay as a record, also after mended rows were taken in."""
+    from features.facts import source as declared
+
+    if source is not None:
+        declared(source)
+    rows = [r for r in Place.of(workspace).lake.quarantine().to_pylist() if source in (None, r["source"])]
     if as_json:
-        emit({"rows": len(found), "first": found[:limit]})
+        emit({"rows": len(rows), "first": rows[: 10 * limit]})
         return
-    table = Table("source", "row", "reason")
-    for row in found[:limit]:
-        table.add_row(row["source"], str(row.get("position") or ""), row["reason"])
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        reasons.setdefault((row["source"], row["reason"]), []).append(str(row["position"]))
+    table = Table("source", "rows", "reason", "at input rows")
+    for (name, reason), places in sorted(reasons.items(), key=lambda item: -len(item[1])):
+        table.add_row(name, f"{len(places):,}", reason, ", ".join(places[:limit]) + (", ..." if places[limit:] else ""))
     out.print(table)
-    out.print(f"{len(found):,} rows in quarantine")
+    out.print(f"{len(rows):,} rows in quarantine")
 
 
 def check_source(
@@ -156,7 +177,7 @@ def simulated(place: Place, customers: int, months: int, seed: int) -> "list[Rec
         return deliver(
             place.lake,
             place.keyring(),
-            place.workspace.catalog.key_types,
+            place.workspace.catalog,
             customers,
             months,
             seed,

@@ -34,12 +34,16 @@ class Checked:
 
 @dataclass(frozen=True)
 class Checks:
-    """What the rows of a source are held against. ``assume_delay``: ``known_at`` is ``at`` plus this, such as "1h"."""
+    """What the rows of a source are held against. ``assume_delay``: ``known_at`` is ``at`` plus this, such as "1h".
+
+    ``links``: the (child, parent) key types evidence may be about (``None``: any).
+    """
 
     source: Source
     ring: KeyRing
     key_types: tuple[str, ...]
     assume_delay: str | None = None
+    links: frozenset[tuple[str, str]] | None = None
 
     def part(self, batch: pa.RecordBatch, before: int = 0) -> Checked:
         """The batch, parted; ``before``: how many rows of the input came earlier.
@@ -88,6 +92,8 @@ class Checks:
         notes.add(pc.equal(pc.fill_null(batch["id"], ""), ""), "id is missing")
         for stem, keys in hashed.items():
             self._note_key(notes, batch, stem, keys)
+        if "other" in hashed and self.links is not None:
+            self._note_link(notes, batch, self.links)
         for name in ("at", "known_at"):
             notes.add(pc.is_null(batch[name]), f"{name} is missing")
             outside = pc.or_(pc.less(batch[name], _instant(EARLIEST)), pc.greater_equal(batch[name], _instant(LATEST)))
@@ -105,6 +111,13 @@ class Checks:
         notes.add(pc.invert(pc.is_in(types, pa.array(self.key_types, pa.string()))), f"{stem}_type '", types, known)
         notes.add(pc.is_null(batch[stem]), f"{stem} is missing")
         notes.add(pc.is_valid(keys.problem), f"{stem}: ", keys.problem)
+
+    def _note_link(self, notes: "_Notes", batch: pa.RecordBatch, links: frozenset[tuple[str, str]]) -> None:
+        """A transposed pair would be stored for ever and say nothing."""
+        pair = pc.binary_join_element_wise(batch["key_type"], batch["other_type"], " -> ")
+        declared = sorted(f"{child} -> {parent}" for child, parent in links)
+        wrong = pc.invert(pc.is_in(pair, pa.array(declared, pa.string())))
+        notes.add(wrong, "no link is declared for ", pair, f" (there are: {', '.join(declared)})")
 
 
 class _Notes:

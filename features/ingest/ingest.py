@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.declare import Link
 from features.facts import Source
 from features.facts import source as declared
 from features.identity.keys import KeyRing
@@ -18,6 +19,8 @@ from features.lake.intervals import Interval
 from features.lake.staging import Staging
 
 __all__ = ["IngestError", "append_facts", "ingest"]
+
+SILENCE = 7.0
 
 Progress = Callable[[int], None]
 """Called after each batch with the number of rows read so far."""
@@ -36,6 +39,7 @@ def ingest(
     assume_delay: str | None = None,
     progress: Progress | None = None,
     prepare: Path | None = None,
+    links: Sequence[Link] | None = None,
 ) -> Receipt:
     """Appends what a SELECT (a file, or its text) makes of a raw file, which it reads as the relation ``input``.
 
@@ -47,7 +51,7 @@ def ingest(
     """
     select = Select.read(sql) if isinstance(sql, Path) else Select(sql)
     first = Select.read(prepare) if prepare else None
-    checks = Checks(_declared(source), keyring, tuple(key_types), assume_delay)
+    checks = Checks(_declared(source), keyring, tuple(key_types), assume_delay, _pairs(links))
     where = f"{select.name} over {input_path}"
     with lake.stage(source) as staging:
         with selected(select, input_path, staging.folder / "raw", first) as rows:
@@ -55,7 +59,9 @@ def ingest(
             seen = _stage(staging, checks, _regrouped(rows), progress)
         if not seen.rows:
             raise IngestError(f"{where}: there are no rows")
-        return staging.commit(seen.extent if covered is None else covered, gaps, _known_at_from(assume_delay))
+        return staging.commit(
+            _coverage(lake, source, seen) if covered is None else covered, gaps, _known_at_from(assume_delay)
+        )
 
 
 def append_facts(
@@ -69,6 +75,7 @@ def append_facts(
     gaps: Sequence[Interval] = (),
     assume_delay: str | None = None,
     progress: Progress | None = None,
+    links: Sequence[Link] | None = None,
 ) -> Receipt:
     """Appends tables in the form of the source's SELECT: ``id, key_type, key, at, known_at``, own columns, ``void``.
 
@@ -77,15 +84,19 @@ def append_facts(
     evidence "linked"). A wrong column raises `IngestError`; a row that fails a check goes to quarantine with its
     reason. ``id`` is stored as it is: let it not name a person.
 
-    ``key_types``: those there may be. ``covered``: what the source now covers, half-open UTC microseconds; by default
-    from the first ``at`` to the last ``known_at`` of the good rows, both included. ``gaps``: what it lacks within.
+    ``key_types``: those there may be; ``links``: between which of them evidence may be (``None``: any). ``covered``:
+    what the source now covers, half-open UTC microseconds; by default from the first ``at`` to the last ``known_at`` of
+    the good rows, both included, joined to what was covered before where the hole between is so short that the feed's
+    own rate explains it. ``gaps``: what it lacks within.
     ``assume_delay``: for tables without ``known_at``, which is then ``at`` plus this ("1h"), stored as assumed.
     """
-    checks = Checks(_declared(source), keyring, tuple(key_types), assume_delay)
+    checks = Checks(_declared(source), keyring, tuple(key_types), assume_delay, _pairs(links))
     given = [tables] if isinstance(tables, pa.Table) else tables
     with lake.stage(source) as staging:
         seen = _stage(staging, checks, _batches(given, checks), progress)
-        return staging.commit(seen.extent if covered is None else covered, gaps, _known_at_from(assume_delay))
+        return staging.commit(
+            _coverage(lake, source, seen) if covered is None else covered, gaps, _known_at_from(assume_delay)
+        )
 
 
 def _batches(tables: Iterable[pa.Table], checks: Checks) -> Iterator[pa.RecordBatch]:
@@ -125,6 +136,24 @@ class _Seen:
         if self.first is None or self.last is None or self.last < self.first:
             return ()
         return ((self.first, self.last + 1),)
+
+
+def _coverage(lake: Lake, source: str, seen: _Seen) -> tuple[Interval, ...]:
+    """The rows' own extent, stretched over short holes to what was covered just before and just after.
+
+    A file a day leaves a hole from its last row to the next file's first. Where the feed's rate would expect fewer than
+    `SILENCE` rows in it, the silence means nothing (Poisson: exp(-7) is 1 in 1,000).
+    """
+    for low, high in seen.extent:
+        reach = SILENCE * (high - low) / max(seen.rows, 1)
+        before = [end for _, end in lake.snapshot().coverage.get(source, ()) if low - reach <= end < low]
+        after = [begin for begin, _ in lake.snapshot().coverage.get(source, ()) if high < begin <= high + reach]
+        return ((max(before, default=low), min(after, default=high)),)
+    return ()
+
+
+def _pairs(links: Sequence[Link] | None) -> frozenset[tuple[str, str]] | None:
+    return None if links is None else frozenset((link.child, link.parent) for link in links)
 
 
 def _stage(staging: Staging, checks: Checks, batches: Iterable[pa.RecordBatch], progress: Progress | None) -> _Seen:

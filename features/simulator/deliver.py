@@ -1,9 +1,10 @@
 """The simulated operator's feeds, into a lake, by the same road as anybody's files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pyarrow as pa
 
+from features.declare import Catalog
 from features.identity.keys import KeyRing
 from features.ingest import append_facts
 from features.lake import Lake, Receipt
@@ -14,7 +15,7 @@ from features.simulator.run import simulate
 def deliver(
     lake: Lake,
     keyring: KeyRing,
-    key_types: Sequence[str],
+    catalog: Catalog,
     customers: int,
     months: int,
     seed: int,
@@ -34,7 +35,8 @@ def deliver(
             keyring,
             source,
             pa.concat_tables([b.rows for b in batches]),
-            key_types=key_types,
+            key_types=catalog.key_types,
+            links=catalog.links,
             covered=[interval for b in batches for interval in b.covered],
         )
         for source, batches in feeds.items()

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from usage_rows import micros
 
+from features.declare import Link
 from features.facts import TIME
 from features.identity.keys import KeyRing
 from features.ingest import IngestError, append_facts, ingest
@@ -238,3 +239,21 @@ def test_a_first_step_is_shared_by_the_selects(tmp_path, lake):
     first.write_text("SELECT nonsense FROM raw")
     with pytest.raises(IngestError, match=r"input\.sql over .*raw\.csv.*nonsense"):
         ingest(lake, RING, "usage", SQL, csv(tmp_path / "raw.csv"), key_types=TYPES, prepare=first)
+
+
+def test_a_file_a_day_is_covered_as_one_file_would_be(tmp_path, lake):
+    rows = [{"id": f"b{d}", "customer": "C1", "day": f"2025-03-{d:02d}", "amount": "1"} for d in range(1, 29)]
+    for day in range(0, 28, 7):
+        ingest(lake, RING, "usage", SQL, csv(tmp_path / "raw.csv", rows[day : day + 7]), key_types=TYPES)
+    assert len(lake.snapshot().coverage["usage"]) == 1
+    late = [{**rows[0], "id": f"l{d}", "day": f"2025-09-{d:02d}"} for d in range(1, 29)]
+    ingest(lake, RING, "usage", SQL, csv(tmp_path / "raw.csv", late), key_types=TYPES)
+    assert len(lake.snapshot().coverage["usage"]) == 2, "half a year of silence is a gap"
+
+
+def test_evidence_between_keys_no_link_joins_is_refused(lake):
+    row = {"id": "e", "key_type": "customer", "key": "C1", "at": NOON, "known_at": NOON}
+    turned = pa.Table.from_pylist([{**row, "other_type": "cookie", "other": "x"}])
+    receipt = append_facts(lake, RING, "evidence", turned, key_types=TYPES, links=[Link("cookie", "customer")])
+    assert (receipt.kept, receipt.quarantined) == (0, 1)
+    assert "no link is declared for customer -> cookie" in lake.quarantine()["reason"][0].as_py()
