@@ -57,8 +57,9 @@ def fit(
 ) -> Calibration:
     """The calibration of out-of-fold probabilities ``P`` (m, 1 + causes) to what came, ``target`` (m,) in 0..causes.
 
-    ``weight`` (m,) is how much each person-period counts (1: one observation); ``age`` (m,) is how long ago, in any
-    unit, it was known what came.
+    ``weight`` (m,) is how much each person-period counts (1: one observation; less where several tell of the same
+    ending, see `models.periods.repetition`, or drift is found where there is none); ``age`` (m,) is how long ago, in
+    any unit, it was known what came.
     """
     every = slice(None, None, -(-len(P) // MOST_ROWS))
     problem = _Problem.of(P[every], target[every], period[every], periods, weight[every], age[every])

@@ -15,7 +15,7 @@ import numpy as np
 
 from models import calibrate
 from models.calibrate import Calibration
-from models.periods import COMPETING, EVENT, Periods, accumulate, repeat, stack, thin
+from models.periods import COMPETING, EVENT, Periods, accumulate, repeat, repetition, stack, thin
 
 DAY = 86_400_000_000
 _CHUNK = 200_000
@@ -148,7 +148,8 @@ def fit(
     data = _Data(X, used, weight, folds(groups[used.row], params.folds, seed))
     grow = params.lightgbm(3 if counts[COMPETING] else 2, len(used), seed)
     P, rounds, loss = _out_of_fold(data, grow, params)
-    calibration = calibrate.fit(P, used.target, used.period, len(edges) + open_ended, weight, used.age)
+    once = weight / repetition(periods, groups, after - (followed if passed is None else passed))
+    calibration = calibrate.fit(P, used.target, used.period, len(edges) + open_ended, once, used.age)
     booster = lgb.train(grow, data.lightgbm(), rounds)
     whole = tuple(np.flatnonzero(~np.isnan(X[np.unique(used.row)]).any(axis=0)).tolist())
     fitted = Fitted(len(X), len(periods), len(used), int(counts[EVENT]), int(counts[COMPETING]), rounds, loss, whole)

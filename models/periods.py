@@ -87,6 +87,19 @@ def thin(periods: Periods, most: int, seed: int) -> tuple[Periods, np.ndarray]:
     return taken, 1.0 / chance[kept]
 
 
+def repetition(periods: Periods, groups: np.ndarray, instant: np.ndarray) -> float:
+    """How many person-periods tell of one and the same ending, on average; 1 where there is none.
+
+    ``groups`` (n,) whom a row is about; ``instant`` (n,) when its ending came, on one clock for all rows. Monthly
+    cutoffs that look 90 days ahead see a departure up to three times, and as often that nobody left: that is one
+    observation, not three (a design effect: Kish 1965, "Survey Sampling", section 8.2).
+    """
+    rows = periods.row[periods.target != NO_ENDING]
+    _, whom = np.unique(groups[rows], return_inverse=True)
+    distinct = np.unique(np.column_stack([whom, instant[rows]]), axis=0)
+    return len(rows) / len(distinct) if len(rows) else 1.0
+
+
 def repeat(X: np.ndarray, periods: int) -> np.ndarray:
     """(n * periods, f + 1): the rows of ``X`` (n, f) once per period, period by period, the period as last column."""
     tiled = np.tile(X, (periods, 1))
