@@ -11,7 +11,7 @@ from features.workspace import Workspace, load_workspace
 from models.nba import load as actions_yaml
 from models.nba.catalogue import Catalogue
 from serving import champion
-from serving.champion import Champions
+from serving.champion import CHURN, NEEDS, Champions
 from serving.errors import StartError
 from serving.settings import Settings
 
@@ -36,8 +36,8 @@ def open_resources(settings: Settings) -> Resources:
         keyring = _keyring(settings)
     except (ValueError, LakeError) as error:
         raise StartError(str(error)) from error
-    _store_exists(settings)
-    return Resources(workspace, actions, champion.load(settings.models, workspace.catalog, actions), lake, keyring)
+    _store_exists(settings, workspace)
+    return Resources(workspace, actions, champion.load(settings.models, workspace, actions), lake, keyring)
 
 
 def _actions(workspace: Workspace) -> Catalogue:
@@ -64,10 +64,9 @@ def _keyring(settings: Settings) -> KeyRing:
     return KeyRing(load_secret(settings.home))
 
 
-def _store_exists(settings: Settings) -> None:
+def _store_exists(settings: Settings, workspace: Workspace) -> None:
     """A SQLite store that is not there would be created, empty, by merely asking it."""
     path = Path(settings.models.removeprefix("sqlite:///"))
     if settings.models.startswith("sqlite:///") and not path.is_file():
-        raise StartError(
-            f"there is no model store at {path}: run `tieline train churn` and `tieline train needs` first"
-        )
+        commands = " and ".join(f"`{champion.train_command(workspace, task)}`" for task in (CHURN, NEEDS))
+        raise StartError(f"there is no model store at {path}: run {commands} first")

@@ -1,5 +1,6 @@
 """A small simulated operator with really trained models, in a home of its own."""
 
+import shutil
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from features.workspace import load_workspace
 from models.hazard import Params
 from serving.settings import Settings
 from training import fit
-from training.run import track, train
+from training.run import TrainRecord, track, train
 
 CUSTOMERS, MONTHS, SEED = 400, 9, 11
 PARAMS = Params(num_leaves=7, rounds=20, patience=5, folds=2, num_threads=1)
@@ -35,6 +36,7 @@ class Operator:
     history: History
     keyring: KeyRing
     evidence: pa.Table
+    records: tuple[TrainRecord, ...]
 
     @cached_property
     def active(self) -> list[str]:
@@ -77,9 +79,42 @@ def make(home: Path) -> Operator:
     lake, keyring = Lake(workspace.lake_folder(home)), KeyRing(load_secret(home))
     evidence = _simulate(lake, keyring, workspace.catalog)
     history = History.load(lake, workspace.catalog)
-    for name in ("churn", "needs"):
-        _train(history, name, settings)
-    return Operator(settings, history, keyring, evidence)
+    records = tuple(_train(history, name, settings) for name in ("churn", "needs"))
+    return Operator(settings, history, keyring, evidence, records)
+
+
+def home_of(operator: Operator, folder: Path) -> Settings:
+    """A copy of the operator's lake and keys in another home, served by the same model store."""
+    home = folder / "home"
+    shutil.copytree(
+        operator.settings.home, home, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts", "api_keys.json")
+    )
+    return Settings(home=home, tracking_uri=operator.settings.models)
+
+
+def workspace_of(operator: Operator, folder: Path) -> Settings:
+    """The same lake in another home, as that of a workspace ``folder/shop`` with the telecom features and actions."""
+    settings = home_of(operator, folder)
+    (settings.home / "lakes" / "telecom").rename(settings.home / "lakes" / "shop")
+    workspace = folder / "shop"
+    workspace.mkdir()
+    shutil.copy(load_workspace().folder / "actions.yaml", workspace)
+    (workspace / "catalog.py").write_text(
+        "from dataclasses import replace\n"
+        "from features.catalog import CATALOG as telecom\n"
+        "tasks = tuple(replace(t, features=None) for t in telecom.tasks)\n"
+        "CATALOG = replace(telecom, features=(*telecom.features,), tasks=tasks)\n"
+    )
+    return settings.model_copy(update={"workspace": workspace})
+
+
+def track_for_shop(operator: Operator, settings: Settings) -> Settings:
+    """The settings with a model store of their own, which holds the operator's models under the workspace's names."""
+    settings = settings.model_copy(update={"tracking_uri": None})
+    for record in operator.records:
+        name = f"shop.{record.model.manifest.task}"
+        track(record, settings.models, str(settings.home / "mlartifacts"), who="tests", name=name)
+    return settings
 
 
 def _simulate(lake: Lake, keyring: KeyRing, catalog: Catalog) -> pa.Table:
@@ -93,10 +128,10 @@ def _simulate(lake: Lake, keyring: KeyRing, catalog: Catalog) -> pa.Table:
     return pa.concat_tables([b.rows for b in delivered["evidence"]])
 
 
-def _train(history: History, name: str, settings: Settings) -> None:
+def _train(history: History, name: str, settings: Settings) -> TrainRecord:
     task = history.catalog.task(name)
     middle = history.start + (history.end - history.start) * 2 // 3
     train_data = build(history, task, history.start, middle, middle)
     test_data = build(history, task, middle, history.end - duration("1d"), history.end)
     record = train(train_data, test_data, settings=fit.Settings(params=PARAMS))
-    track(record, settings.models, str(settings.home / "mlartifacts"), who="tests")
+    return track(record, settings.models, str(settings.home / "mlartifacts"), who="tests")

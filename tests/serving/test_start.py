@@ -1,30 +1,19 @@
 """How serving starts: ready only when warm, and not at all, with a clear word, when something is missing."""
 
 import json
-import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from running import Service, running, wait_until_ready
-from small_operator import Operator
+from small_operator import Operator, home_of, track_for_shop, workspace_of
 
-from features.workspace import load_workspace
 from models.registry import Registry
 from serving.app import create_app
 from serving.errors import StartError
 from serving.run import run
 from serving.settings import Settings
-
-
-def home_of(operator: Operator, folder: Path) -> Settings:
-    """A copy of the operator's lake and keys in another home, served by the same model store."""
-    home = folder / "home"
-    shutil.copytree(
-        operator.settings.home, home, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts", "api_keys.json")
-    )
-    return Settings(home=home, tracking_uri=operator.settings.models)
 
 
 def test_health_needs_no_key_and_readiness_names_the_models(service: Service) -> None:
@@ -124,27 +113,39 @@ def _other_features(folder: Path) -> None:
     [
         (_no_actions, "there is no actions.yaml"),
         (_wrong_actions, r"actions\.yaml:\d+: action 'device_offer', eligibility\.1\.feature: .*profile_payment_last"),
-        (_unknown_need, "serves the need 'calm', which champion 'needs' version 1 does not predict"),
-        (_other_features, r"champion 'churn' version 1 reads the feature .* run `tieline train churn` again"),
+        (_unknown_need, "serves the need 'calm', which champion 'shop.needs' version 1 does not predict"),
+        (
+            _other_features,
+            r"champion 'shop\.churn' version 1 reads the feature .* run `tieline train churn --workspace .*shop` again",
+        ),
     ],
 )
 def test_a_workspace_that_does_not_fit_stops_the_start(
     operator: Operator, tmp_path: Path, edit: Edit, says: str
 ) -> None:
-    settings = home_of(operator, tmp_path)
-    folder = tmp_path / "telecom"
-    folder.mkdir()
-    shutil.copy(load_workspace().folder / "actions.yaml", folder)
-    (folder / "catalog.py").write_text(
-        "from dataclasses import replace\n"
-        "from features.catalog import CATALOG as telecom\n"
-        "tasks = tuple(replace(t, features=None) for t in telecom.tasks)\n"
-        "CATALOG = replace(telecom, features=(*telecom.features,), tasks=tasks)\n"
-    )
-    create_app(settings.model_copy(update={"workspace": folder}))
-    edit(folder)
+    settings = track_for_shop(operator, workspace_of(operator, tmp_path))
+    assert settings.workspace is not None
+    create_app(settings)
+    edit(settings.workspace)
     with pytest.raises(StartError, match=says):
-        create_app(settings.model_copy(update={"workspace": folder}))
+        create_app(settings)
+
+
+def test_a_workspace_answers_with_its_own_models_and_never_with_those_of_another(
+    operator: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = workspace_of(operator, tmp_path)
+    with pytest.raises(
+        StartError, match=r"no champion for 'shop\.churn' .*run `tieline train churn --workspace .*shop`"
+    ):
+        create_app(settings)
+    app = create_app(track_for_shop(operator, settings))
+    headers = {"X-API-Key": capsys.readouterr().err.split()[-1]}
+    with running(app) as client:
+        wait_until_ready(client)
+        body = Service(operator, client, headers).ask(("customer", operator.active[0])).json()
+    assert body["churn"]["status"] == "scored"
+    assert set(body["model"]) == {"churn", "needs"}
 
 
 def test_a_short_secret_stops_the_start(operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
