@@ -10,7 +10,7 @@ from commands.facts import report, simulated
 from commands.models import fit, show
 
 if TYPE_CHECKING:
-    from serving.schemas import DecisionAnswer, FactAnswer
+    from serving.schemas import DecisionAnswer
 
 
 def demo(
@@ -61,25 +61,23 @@ def _decisions(customers: list[str], asked: int = 300) -> None:
     risks = {name: max(a.churn.curve.values()) for name, a in answers if isinstance(a.churn, ChurnScored)}
     scored = sorted(((n, a) for n, a in answers if n in risks), key=lambda pair: -risks[pair[0]])
     shown = [*scored[:4], *scored[len(scored) // 2 :][:2], ("an unknown cookie", ask("cookie", "never-seen-before"))]
-    table = Table("who", "leaves within", "likely needs", "why", "what to do", show_lines=True)
+    table = Table("who", "leaves within", "why (percentage points of the risk)", "what to do (worth)", show_lines=True)
     for name, answer in shown:
-        table.add_row(name, *_decision_cells(answer))
+        table.add_row(name, *_cells(answer))
     out.print(table)
-    out.print(f"windows end and facts are seen up to {shown[0][1].cuts.windows_end:%Y-%m-%d %H:%M} UTC")
+    out.print(f"as of {shown[0][1].cuts.windows_end:%Y-%m-%d %H:%M} UTC; points of several reasons need not add up")
 
 
-def _decision_cells(answer: "DecisionAnswer") -> tuple[str, str, str, str]:
+def _cells(answer: "DecisionAnswer") -> tuple[str, str, str]:
     if answer.churn.status == "scored":
         risk = "\n".join(f"{days} days {p:.1%}" for days, p in answer.churn.curve.items()) + f"\n{answer.churn.band}"
     else:
-        risk = f"not applicable: {answer.churn.why}"
-    needs = "\n".join(f"{n.words} {n.probability:.0%}" for n in (answer.needs or [])[:2])
-    why = "\n".join(f"{r.effect_points:+.1f} {r.words}{_because(r.facts)}" for r in answer.reasons[:3])
-    return risk, needs, why, "\n".join(f"{a.slot}. {a.words.agent} ({a.value:+.2f})" for a in answer.actions[:2])
+        risk = f"not applicable:\n{answer.churn.why}"
+    why = [f"{r.effect_points:+.1f} {r.words}\n      {r.facts[0].words}" for r in answer.reasons[:3]]
+    likely = [f"{n.words} {n.probability:.0%}" for n in (answer.needs or [])[:2] if n.probability >= _STANDS_OUT]
+    needs = [f"needs: {', '.join(likely) or 'none stands out'}"] if answer.needs else []
+    todo = [f"{a.slot}. {a.words.agent} ({answer.currency} {a.value:.2f})" for a in answer.actions[:2]]
+    return risk, "\n".join(why), "\n".join(todo + needs)
 
 
-def _because(facts: "list[FactAnswer]") -> str:
-    def said(value: float | str | None) -> str:
-        return "none" if value is None else f"{value:,.3g}" if isinstance(value, float) else value
-
-    return "".join(f": {f.meaning} {said(f.value)}, usually {said(f.typical)}" for f in facts[:1])
+_STANDS_OUT = 0.05

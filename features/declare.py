@@ -228,6 +228,11 @@ class Feature:
         return "number"
 
     @property
+    def is_flag(self) -> bool:
+        """Whether the value is the last 0 or 1 of a flag."""
+        return self.aggregate == "last" and _column(self.source, self.column or "").kind == "flag"
+
+    @property
     def unit(self) -> str:
         """The unit of the value, derived from the aggregate and the column."""
         if self.aggregate in ("since_last", "open_age"):

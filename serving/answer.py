@@ -3,6 +3,7 @@
 from features.declare import Catalog
 from models.nba.catalogue import Catalogue
 from models.reasons import Reason
+from serving import words
 from serving.champion import Champions
 from serving.decide import Churn, Decision, Offer, Person
 from serving.match import Match
@@ -41,7 +42,7 @@ def answer(
         match=match_answer(found),
         churn=churn_answer(decision.churn, person.no_churn or ""),
         needs=needs_answer(decision, actions),
-        reasons=[reason_answer(r, catalog) for r in decision.churn.reasons] if decision.churn else [],
+        reasons=[reason_answer(r, catalog) for r in raising_first(decision.churn)],
         currency=actions.currency,
         actions=[action_answer(offer, actions) for offer in decision.offers],
         refused=[RefusedAnswer(action=r.action, stage=r.stage, why=r.why) for r in decision.refused],
@@ -75,12 +76,26 @@ def needs_answer(decision: Decision, actions: Catalogue) -> list[NeedAnswer] | N
     return [NeedAnswer(need=n, words=actions.needs.get(n, n), probability=p) for n, p in decision.needs]
 
 
+def raising_first(churn: Churn | None) -> list[Reason]:
+    """What raised the risk, strongest first, then what lowered it: an agent asks why they may leave."""
+    return sorted(churn.reasons, key=lambda r: (r.effect < 0, -abs(r.effect))) if churn else []
+
+
 def reason_answer(reason: Reason, catalog: Catalog) -> ReasonAnswer:
     """A reason in the catalogue's words."""
-    meanings = {f.name: f.meaning or f.name for f in catalog.features}
-    facts = [FactAnswer(feature=n, meaning=meanings[n], value=v, typical=t) for n, v, t in reason.features]
-    words = catalog.groups.get(reason.group, reason.group)
-    return ReasonAnswer(group=reason.group, words=words, effect_points=reason.effect, facts=facts)
+    declared = {f.name: f for f in catalog.features}
+    facts = [
+        FactAnswer(
+            feature=name,
+            meaning=declared[name].meaning or name,
+            words=words.fact(declared[name], value, typical),
+            value=value,
+            typical=typical,
+        )
+        for name, value, typical in reason.features
+    ]
+    group = catalog.groups.get(reason.group, reason.group)
+    return ReasonAnswer(group=reason.group, words=group, effect_points=reason.effect, facts=facts)
 
 
 def action_answer(offer: Offer, actions: Catalogue) -> ActionAnswer:

@@ -83,12 +83,13 @@ class FactAnswer(Form):
 
     feature: str
     meaning: str
+    words: str = Field(description="the fact as an agent can say it")
     value: float | str | None
     typical: float | str | None
 
 
 class ReasonAnswer(Form):
-    """What moved the risk of leaving, strongest first; points of probability, above 0 where it raised it."""
+    """What moved the risk of leaving, in percentage points: what raised it first. The points need not add up."""
 
     group: str
     words: str

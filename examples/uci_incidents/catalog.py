@@ -14,7 +14,7 @@ KEY_TYPES = ("incident", "caller", "location", "group", "agent")
 HOLDERS = KEY_TYPES[1:]
 
 MISSED = {"breached": True}
-OPENED = {"state": "opened"}
+OPENED, CLEARED = {"state": "opened"}, {"state": "cleared"}
 
 
 def field(name: str) -> Feature:
@@ -54,16 +54,16 @@ OWN = (
 
 
 def history(holder: str) -> tuple[Feature, ...]:
-    """What went on at a holder of the incident: load, speed and kept promises."""
+    """What went on at a holder of the incident: load, speed and kept promises.
+
+    A week, because a log of a few weeks cannot teach about windows that most of it does not cover.
+    """
     return (
         Feature("faults", "count", window="7d", where=OPENED, of=holder, group=holder, meaning=f"opened at the {holder} in 7 days"),
-        Feature("faults", "open", window="14d", of=holder, group=holder, meaning=f"not yet resolved at the {holder}"),
-        Feature("faults", "open_age", window="14d", of=holder, group=holder, meaning=f"age of the oldest unresolved at the {holder}"),
-        Feature("faults", "count", window="14d", where={"state": "cleared"}, of=holder, group=holder, meaning=f"resolved at the {holder} in 14 days"),
-        Feature("faults", "mean", "minutes", "14d", of=holder, group=holder, meaning=f"mean minutes to resolve at the {holder} in 14 days"),
-        Feature("sla", "mean", "breached", "14d", of=holder, group=holder, meaning=f"share missed at the {holder} in 14 days"),
-        Feature("sla", "mean", "breached", "30d", of=holder, group=holder, meaning=f"share missed at the {holder} in 30 days"),
-        Feature("sla", "count", window="14d", of=holder, group=holder, meaning=f"ended at the {holder} in 14 days"),
+        Feature("faults", "count", window="7d", where=CLEARED, of=holder, group=holder, meaning=f"resolved at the {holder} in 7 days"),
+        Feature("faults", "mean", "minutes", "7d", of=holder, group=holder, meaning=f"mean minutes to resolve at the {holder} in 7 days"),
+        Feature("faults", "open", window="7d", of=holder, group=holder, meaning=f"opened in 7 days at the {holder} and not resolved"),
+        Feature("sla", "mean", "breached", "7d", of=holder, group=holder, meaning=f"share missed at the {holder} in 7 days"),
         Feature("sla", "since_last", where=MISSED, of=holder, group=holder, meaning=f"days since one was missed at the {holder}"),
         Feature("journey", "since_last", where={"action": "reassign"}, of=holder, group=holder, meaning=f"days since one was handed on at the {holder}"),
     )  # fmt: skip
