@@ -56,14 +56,17 @@ OWN = (
 def history(holder: str) -> tuple[Feature, ...]:
     """What went on at a holder of the incident: load, speed and kept promises.
 
-    A week, because a log of a few weeks cannot teach about windows that most of it does not cover.
+    Counts and sums; their quotients (the share missed, the mean time) were tried and did worse: in a log of a few weeks
+    they mostly tell how long the log has been running.
     """
     return (
         Feature("faults", "count", window="7d", where=OPENED, of=holder, group=holder, meaning=f"opened at the {holder} in 7 days"),
-        Feature("faults", "count", window="7d", where=CLEARED, of=holder, group=holder, meaning=f"resolved at the {holder} in 7 days"),
-        Feature("faults", "mean", "minutes", "7d", of=holder, group=holder, meaning=f"mean minutes to resolve at the {holder} in 7 days"),
-        Feature("faults", "open", window="7d", of=holder, group=holder, meaning=f"opened in 7 days at the {holder} and not resolved"),
-        Feature("sla", "mean", "breached", "7d", of=holder, group=holder, meaning=f"share missed at the {holder} in 7 days"),
+        Feature("faults", "open", window="14d", of=holder, group=holder, meaning=f"not yet resolved at the {holder}"),
+        Feature("faults", "open_age", window="14d", of=holder, group=holder, meaning=f"age of the oldest unresolved at the {holder}"),
+        Feature("faults", "count", window="14d", where=CLEARED, of=holder, group=holder, meaning=f"resolved at the {holder} in 14 days"),
+        Feature("faults", "sum", "minutes", "14d", of=holder, group=holder, meaning=f"minutes to resolve at the {holder} in 14 days, added up"),
+        Feature("sla", "count", window="14d", where=MISSED, of=holder, group=holder, meaning=f"missed at the {holder} in 14 days"),
+        Feature("sla", "count", window="14d", of=holder, group=holder, meaning=f"ended at the {holder} in 14 days"),
         Feature("sla", "since_last", where=MISSED, of=holder, group=holder, meaning=f"days since one was missed at the {holder}"),
         Feature("journey", "since_last", where={"action": "reassign"}, of=holder, group=holder, meaning=f"days since one was handed on at the {holder}"),
     )  # fmt: skip
