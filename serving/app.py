@@ -10,6 +10,7 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
+from serving import log
 from serving.answer import model_answer
 from serving.auth import HEADER, open_keys
 from serving.engine import Engine
@@ -21,7 +22,7 @@ from serving.schemas import Alive, DecisionAnswer, DecisionRequest, Ready
 from serving.settings import Settings
 
 PREFIX = "/v1"
-log = structlog.get_logger("serving")
+logger = structlog.get_logger("serving")
 
 
 def create_app(settings: Settings, on_failure: Callable[[], None] | None = None) -> FastAPI:
@@ -30,6 +31,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] | None = None)
     Raises `serving.errors.StartError` when something it needs is not there. ``on_failure`` is called when reading the
     lake fails later; `app.state.failure` then holds the error.
     """
+    log.configure()
     resources = open_resources(settings)
     keys, made = open_keys(settings.home)
     if made:
@@ -61,10 +63,10 @@ async def _load(app: FastAPI, settings: Settings, resources: Resources, on_failu
         app.state.engine = await asyncio.to_thread(Engine.load, settings, resources)
     except Exception as error:
         app.state.failure = error
-        log.exception("loading failed")
+        logger.exception("loading failed")
         on_failure()
     else:
-        log.info("ready", models={n: c.version for n, c in resources.champions.named.items()})
+        logger.info("ready", models={n: c.version for n, c in resources.champions.named.items()})
 
 
 def _ignore() -> None:
@@ -94,12 +96,14 @@ decisions = APIRouter(
 )
 
 
+@health.head("/healthz", include_in_schema=False)
 @health.get("/healthz", operation_id="alive")
 def healthz() -> Alive:
     """The process answers."""
     return Alive(status="alive")
 
 
+@health.head("/readyz", include_in_schema=False)
 @health.get("/readyz", operation_id="ready", responses=declared(503))
 def readyz(engine: Engine = Depends(ready_engine)) -> Ready:  # noqa: B008
     """Kernel and models are warm: decisions can be asked for."""

@@ -1,5 +1,7 @@
 """The service as a process."""
 
+import socket
+
 import uvicorn
 
 from serving.app import create_app
@@ -9,6 +11,11 @@ from serving.settings import Settings
 
 def run(settings: Settings) -> None:
     """Serve until told to stop. Raises `StartError` when it cannot start, or cannot read the lake."""
+    with _listening(settings.host, settings.port) as listener:
+        _serve(settings, listener)
+
+
+def _serve(settings: Settings, listener: socket.socket) -> None:
     server: uvicorn.Server
 
     def stop() -> None:
@@ -16,6 +23,15 @@ def run(settings: Settings) -> None:
 
     app = create_app(settings, on_failure=stop)
     server = uvicorn.Server(uvicorn.Config(app, host=settings.host, port=settings.port, server_header=False))
-    server.run()
+    server.run([listener])
     if app.state.failure is not None:
         raise StartError(f"the lake could not be loaded: {app.state.failure}") from app.state.failure
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """The socket, taken before anything is loaded; whoever connects meanwhile is answered once the service runs."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None

@@ -1,7 +1,11 @@
 """How serving starts: ready only when warm, and not at all, with a clear word, when something is missing."""
 
 import json
+import shutil
+import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +25,12 @@ def test_health_needs_no_key_and_readiness_names_the_models(service: Service) ->
     ready = service.client.get("/readyz").json()
     assert ready["status"] == "ready"
     assert set(ready["model"]) == {"churn", "needs"}
+
+
+def test_probes_that_want_no_body_are_answered_without_one(service: Service) -> None:
+    for path in ("/healthz", "/readyz"):
+        answer = service.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_until_it_is_warm_it_is_alive_but_not_ready(
@@ -168,6 +178,36 @@ def test_a_lake_that_cannot_be_read_ends_the_process_with_its_reason(operator: O
         path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(StartError, match=r"the lake could not be loaded: .*\.parquet"):
         run(settings.model_copy(update={"port": 0}))
+
+
+def test_a_failed_load_is_logged_with_its_place_and_without_the_values_around_it(
+    operator: Operator, tmp_path: Path
+) -> None:
+    settings = home_of(operator, tmp_path)
+    shutil.copy(operator.settings.home / "mlflow.db", tmp_path / "models.db")
+    settings = settings.model_copy(update={"tracking_uri": f"sqlite+pysqlite:///file:{tmp_path}/models.db?uri=true&password=hunter2"})
+    for path in (settings.home / "lakes").rglob("*.parquet"):
+        path.write_bytes(path.read_bytes()[:100])
+    start = f"from pathlib import Path; import serving.run as r; r.run(r.Settings(home=Path({str(settings.home)!r}), "
+    code = start + f"tracking_uri={settings.tracking_uri!r}, port=0))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    logged = done.stderr[: done.stderr.rindex("Traceback")]  # the rest is what the command line says in one line
+    assert done.stdout == ""
+    assert "loading failed" in logged
+    assert "history.py" in logged
+    assert ".parquet" in logged
+    assert "hunter2" not in done.stderr
+    assert "locals" not in logged
+    assert len(logged.splitlines()) < 120
+
+
+def test_a_port_in_use_stops_the_start_before_anything_is_loaded_or_made(operator: Operator, tmp_path: Path) -> None:
+    settings = home_of(operator, tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StartError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*in use"):
+            run(settings.model_copy(update={"port": port}))
+    assert not (settings.home / "api_keys.json").exists()
 
 
 def test_another_instant_changes_what_is_seen(
