@@ -5,6 +5,7 @@ No problem repeats what the caller sent: a value in the wrong field may well be 
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -93,8 +94,16 @@ def _detail(request: Request, error: HTTPException) -> str:
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    fields = [FieldError(field=".".join(map(str, e["loc"])), message=e["msg"]) for e in error.errors()]
+    # Once each: a body may hold any number of unknown fields.
+    told = dict.fromkeys((_place(e), str(e["msg"])) for e in error.errors())
+    fields = [FieldError(field=place, message=message) for place, message in told]
     return Problem(422, "the request is not valid; see errors", fields).response()
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    """``body.keys.0.type``; for a field that does not exist the place it stands at, for its name is the caller's."""
+    place = error["loc"][:-1] if error["type"] == "extra_forbidden" else error["loc"]
+    return ".".join(map(str, place))
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

@@ -151,7 +151,8 @@ def test_a_customer_who_has_left_has_no_risk_of_leaving(service: Service) -> Non
         ({**BODY, "limit": 21}, "body.limit", "less than or equal to 20"),
         ({**BODY, "limit": "3"}, "body.limit", "valid integer"),
         ({**BODY, "limit": None}, "body.limit", "valid integer"),
-        ({**BODY, "force": True}, "body.force", "Extra inputs"),
+        ({**BODY, "force": True}, "body", "Extra inputs"),
+        ({**BODY, "keys": [{"type": "customer", "value": "x", "old": 1}]}, "body.keys.0", "Extra inputs"),
         ({**BODY, "keys": [{"type": "phone", "value": "x"}]}, "body.keys.0.type", "msisdn"),
         ({**BODY, "keys": [{"type": "customer"}]}, "body.keys.0.value", "Field required"),
         ({**BODY, "keys": [{"type": "customer", "value": ""}]}, "body.keys.0.value", "at least 1 character"),
@@ -199,6 +200,7 @@ def test_no_key_is_repeated_in_an_answer_or_a_log(
         service.ask(("no-such-type", "no-such-type-value")),
         service.ask(("customer", customer), channel=email),
         service.client.post("/v1/decisions", json={"keys": customer, "channel": "app"}, headers=service.headers),
+        service.ask(("customer", customer), **{email: True, customer: True}),
     ]
     text = "".join(a.text for a in answers) + caplog.text + "".join(capfd.readouterr())
     assert [s for s in secrets if s in text] == []
@@ -207,3 +209,8 @@ def test_no_key_is_repeated_in_an_answer_or_a_log(
 def test_decisions_are_told_apart(service: Service) -> None:
     ids = {service.ask(("customer", service.operator.active[0])).json()["decision_id"] for _ in range(3)}
     assert len(ids) == 3
+
+
+def test_many_unknown_fields_are_one_error(service: Service) -> None:
+    answer = service.ask(("customer", "C1"), **{f"x{i}": i for i in range(500)})
+    assert [e["field"] for e in answer.json()["errors"]] == ["body"]
