@@ -56,11 +56,11 @@ def __getattr__(name: str) -> Any:
 
 
 def main() -> None:
-    """Run a command; an error our packages raise is the user's to read, not a traceback."""
+    """Run a command; an error our packages or the system raise is the user's to read, not a traceback."""
     try:
         app()
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in _OURS:
+        if type(error).__module__.split(".")[0] not in _OURS and not isinstance(error, OSError):
             raise
         say.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)

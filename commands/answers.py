@@ -10,16 +10,23 @@ from commands.common import WorkspaceOption, home, tracking_uri
 
 
 def serve(
-    host: str = "127.0.0.1",
-    port: int = 8000,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; or TIELINE_HOST; else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Or TIELINE_PORT; else 8000; 0: any free one.")] = None,
     workspace: WorkspaceOption = None,
-    as_of: Annotated[str, typer.Option(help="lake: the last instant the lake covers; now; or an instant.")] = "lake",
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            help="Which instant is now: lake (the last instant it covers), now (the clock), or an instant with its "
+            "zone; or TIELINE_AS_OF; else lake."
+        ),
+    ] = None,
 ) -> None:
     """Answer the CRM: POST /v1/decisions. The first start makes an API key and prints it."""
     from serving.run import run
-    from serving.settings import Settings
+    from serving.settings import read_settings
 
-    run(Settings(home=home(), tracking_uri=tracking_uri(), workspace=workspace, as_of=as_of, host=host, port=port))
+    place = {"home": home(), "tracking_uri": tracking_uri(), "workspace": workspace}
+    run(read_settings(**place, as_of=as_of, host=host, port=port))
 
 
 def ui(host: str = "127.0.0.1", port: int = 5000) -> None:

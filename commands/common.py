@@ -26,14 +26,22 @@ out = Console(width=None if sys.stdout.isatty() else 140)
 
 WorkspaceOption = Annotated[
     Path | None,
-    typer.Option("--workspace", help="A folder with catalog.py and sql/; default: the built-in telecom one."),
+    typer.Option(
+        "--workspace",
+        envvar="TIELINE_WORKSPACE",
+        help="A folder with catalog.py and sql/; default: the built-in telecom one.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="The last line of output is one JSON object.")]
 
 
 def home() -> Path:
-    """Where all state lies: ``TIELINE_HOME``, or ``.tieline`` in the present folder."""
-    return Path(os.environ.get("TIELINE_HOME", ".tieline")).resolve()
+    """Where all state lies: ``TIELINE_HOME``, or ``.tieline`` in the present folder. It need not exist yet."""
+    path = Path(os.environ.get("TIELINE_HOME") or ".tieline").resolve()
+    found = next(p for p in (path, *path.parents) if p.exists())
+    if not found.is_dir():
+        fail(f"TIELINE_HOME: {found} is not a folder")
+    return path
 
 
 def tracking_uri() -> str:

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serving.errors import StartError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,7 +34,7 @@ class Settings(BaseSettings):
     while it is served); ``now``: the clock; or an instant with its zone.
     """
 
-    model_config = SettingsConfigDict(env_prefix="TIELINE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="TIELINE_", env_ignore_empty=True, frozen=True, extra="forbid")
 
     home: Path = Path(".tieline")
     tracking_uri: str | None = None
@@ -54,6 +56,20 @@ class Settings(BaseSettings):
         instant = datetime.now(UTC) if self.as_of == "now" else _instant(self.as_of)
         assert instant is not None
         return micros(instant)
+
+
+def read_settings(**given: Any) -> Settings:
+    """The settings, with what is ``given`` (not ``None``) before the environment; `StartError` says what is wrong."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise StartError("; ".join(_wrong(dict(e)) for e in error.errors(include_input=False))) from None
+
+
+def _wrong(error: dict[str, Any]) -> str:
+    name = ".".join(map(str, error["loc"]))
+    words = error["msg"].removeprefix("Value error, ")
+    return f"--{name.replace('_', '-')} or TIELINE_{name.upper()}: {words}"
 
 
 def micros(instant: datetime) -> int:

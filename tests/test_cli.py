@@ -127,6 +127,8 @@ def test_gzip_and_check_source(run: Run, files: Callable[..., tuple[Path, Path]]
         (("ingest",), "--input"),
         (("ingest", "--input", "x.csv"), "no sql"),
         (("train", "t", "--workspace", "nowhere"), "not a workspace"),
+        (("serve", "--as-of", "nonsense"), "--as-of or TIELINE_AS_OF: write 'lake', 'now' or an instant"),
+        (("serve", "--port", "99999"), "--port or TIELINE_PORT: Input should be less than or equal to 65535"),
     ],
     ids=" ".join,
 )
@@ -157,3 +159,56 @@ def test_a_simulation_of_few_says_why_nothing_can_be_learned(run: Run) -> None:
     assert code == 1
     assert "churn" in err or "leaves" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("words", [("simulate", "--customers", 30, "--months", 3), ("train", "churn"), ("serve",)])
+@pytest.mark.parametrize("below", ["", "state"], ids=["a file", "below a file"])
+def test_a_home_that_is_a_file_is_said_to_be_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...], below: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("not a folder")
+    monkeypatch.setenv("TIELINE_HOME", str(tmp_path / "notes.txt" / below))
+    code, _, err = run(*words)
+    assert code == 1
+    assert f"TIELINE_HOME: {tmp_path / 'notes.txt'} is not a folder" in err
+    assert "Traceback" not in err
+
+
+def test_a_home_that_cannot_be_made_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIELINE_HOME", "/proc/tieline")
+    code, _, err = run("simulate", "--customers", 30, "--months", 3)
+    assert code == 1
+    assert err.strip().splitlines()[-1].startswith("error: ")
+    assert "/proc/tieline" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words", "says"),
+    [
+        ("TIELINE_AS_OF", "nonsense", ("serve",), "TIELINE_AS_OF"),
+        ("TIELINE_PORT", "99999", ("serve",), "TIELINE_PORT"),
+        ("TIELINE_HOST", "no.such.host.invalid", ("serve",), "no.such.host.invalid"),
+        ("TIELINE_WORKSPACE", "nowhere", ("serve",), "not a workspace"),
+        ("TIELINE_WORKSPACE", "nowhere", ("train", "churn"), "not a workspace"),
+    ],
+)
+def test_what_the_environment_sets_is_used(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: tuple[str, ...], says: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    code, _, err = run(*words)
+    assert code == 1
+    assert says in err
+    assert "Traceback" not in err
+
+
+def test_an_option_comes_before_the_environment_and_an_empty_variable_sets_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TIELINE_AS_OF", "TIELINE_PORT"):
+        monkeypatch.setenv(name, "nonsense")
+    for name in ("TIELINE_HOST", "TIELINE_WORKSPACE"):
+        monkeypatch.setenv(name, "")
+    code, _, err = run("serve", "--as-of", "now", "--port", 0)
+    assert (code, "is empty" in err) == (1, True)
