@@ -34,9 +34,10 @@ class _Strict(BaseModel):
 
 
 class FeatureSpec(_Strict):
-    """One feature a model reads. ``typical``: the median, or most common value, of the rows it was trained on.
+    """One feature a model reads.
 
-    ``fill``: what a missing value is read as, ``None`` where the trees have learned what missing means.
+    ``typical``: what it is for most of the rows it was trained on, the median or most common value; ``None``: not
+    known, or never. ``fill``: what a missing value is read as, ``None`` where the trees have learned what that means.
     """
 
     name: str

@@ -126,11 +126,14 @@ def _feature(feature: Feature, column: pd.Series, whole: bool) -> FeatureSpec:
 
 
 def _typical(column: pd.Series, kind: Kind) -> float | str | None:
-    """The most common value, or the median; ``None`` where every value is missing."""
+    """What it is for most: the most common value, where a missing one competes, or the median; ``None`` for missing.
+
+    The median of a number that is missing for more than half is ``None``: so it is for the one in the middle.
+    """
     present = column.dropna()
-    if present.empty:
-        return None
+    missing = len(column) - len(present)
     if kind == "category":
         counts = present.value_counts()
-        return min(str(v) for v in counts.index[counts == counts.max()])
-    return float(present.median())
+        most = counts.max() if len(counts) else 0
+        return min(str(v) for v in counts.index[counts == most]) if most and most >= missing else None
+    return float(present.median()) if len(present) and len(present) >= missing else None

@@ -8,7 +8,7 @@ from pairs import DAY, FEATURES, dataset
 from features.dataset import Dataset, Outcome
 from models.hazard import LabelError, Params
 from training import evaluate
-from training.fit import Settings, fit
+from training.fit import Settings, _typical, fit
 
 QUICK = Settings(params=Params(num_leaves=7, learning_rate=0.1, rounds=60, patience=10, folds=2, num_threads=1))
 TRAIN = dataset(6_000, start=0, days=180, seen=180)
@@ -145,3 +145,15 @@ def test_old_answers_stay_old_where_an_outage_ended_their_follow_up():
     recent = dataset(6_000, start=540, days=30, seen=900, seed=5)
     detail = evaluate.table(evaluate.score(fit(train, QUICK), recent))
     assert detail.observed_expected.to_numpy() == pytest.approx(1, abs=0.25)
+
+
+def test_what_is_typical_is_what_it_is_for_most_rows():
+    def typical(*values: float | str | None) -> float | str | None:
+        kind = "category" if any(isinstance(v, str) for v in values) else "number"
+        return _typical(pd.Series(values, dtype="category" if kind == "category" else float), kind)
+
+    assert typical(*[np.nan] * 7, 3, 4, 5) is None
+    assert typical(*[np.nan] * 3, 3, 4, 8) == 4
+    assert typical(np.nan) is None
+    assert typical("a", "b", "b", None, None, None) is None
+    assert typical("a", "b", "b", None, None) == "b"
