@@ -185,7 +185,9 @@ def test_a_failed_load_is_logged_with_its_place_and_without_the_values_around_it
 ) -> None:
     settings = home_of(operator, tmp_path)
     shutil.copy(operator.settings.home / "mlflow.db", tmp_path / "models.db")
-    settings = settings.model_copy(update={"tracking_uri": f"sqlite+pysqlite:///file:{tmp_path}/models.db?uri=true&password=hunter2"})
+    settings = settings.model_copy(
+        update={"tracking_uri": f"sqlite+pysqlite:///file:{tmp_path}/models.db?uri=true&password=hunter2"}
+    )
     for path in (settings.home / "lakes").rglob("*.parquet"):
         path.write_bytes(path.read_bytes()[:100])
     start = f"from pathlib import Path; import serving.run as r; r.run(r.Settings(home=Path({str(settings.home)!r}), "
