@@ -5,6 +5,7 @@ Commands import their layer when they run, so that ``--help`` is instant.
 """
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -57,6 +58,7 @@ def __getattr__(name: str) -> Any:
 
 def main() -> None:
     """Run a command; an error our packages or the system raise is the user's to read, not a traceback."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # what an operator trains is nobody else's business
     try:
         app()
     except Exception as error:

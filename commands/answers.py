@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commands.common import WorkspaceOption, home, tracking_uri
+from commands.common import WorkspaceOption, home, out, review_url, tracking_uri
 
 
 def serve(
@@ -31,5 +31,6 @@ def serve(
 
 def ui(host: str = "127.0.0.1", port: int = 5000) -> None:
     """The MLflow UI over this home's runs and models."""
+    out.print(f"open {review_url(host, port)}", highlight=False)
     command = ["server", "--backend-store-uri", tracking_uri(), "--host", host, "--port", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", *command])

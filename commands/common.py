@@ -49,6 +49,11 @@ def tracking_uri() -> str:
     return os.environ.get("TIELINE_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
 
 
+def review_url(host: str = "127.0.0.1", port: int = 5000) -> str:
+    """Where the MLflow UI shows runs and models; without the last part it opens on traces of language models."""
+    return f"http://{host}:{port}/#/experiments?workflowType=machine_learning"
+
+
 @dataclass(frozen=True)
 class Place:
     """What a command works on: a workspace with its lake and the secret behind its keys."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from commands.common import Place, home, narrator, out, progress, tracking_uri
+from commands.common import Place, home, narrator, out, progress, review_url, tracking_uri
 from commands.facts import report, simulated
 from commands.models import fit, show
 
@@ -36,7 +36,7 @@ def demo(
     _decisions(rows.filter(rows["key_type"].to_numpy(zero_copy_only=False) == "customer")["key"].to_pylist())
     _, key = open_keys(home())
     out.rule("next")
-    out.print("make ui      review the runs and models: http://127.0.0.1:5000")
+    out.print(f"make ui      review the runs and models: {review_url()}", highlight=False)
     out.print("make serve   answer a CRM: http://127.0.0.1:8000/docs")
     if key:
         out.print(f"             with the API key (shown only this once) {key}", highlight=False)
@@ -50,7 +50,7 @@ def _decisions(customers: list[str], asked: int = 300) -> None:
     from serving.schemas import ChurnScored, DecisionRequest, Key
     from serving.settings import Settings
 
-    settings = Settings(home=home(), tracking_uri=tracking_uri())
+    settings = Settings(home=home(), tracking_uri=tracking_uri(), workspace=None, as_of="lake")
     engine = Engine.load(settings, open_resources(settings))
 
     def ask(kind: str, value: str) -> "DecisionAnswer":

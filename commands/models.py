@@ -79,13 +79,15 @@ def fit(
     from features.dataset import build
     from training import evaluate
     from training.fit import Settings
-    from training.run import track
+    from training.run import keep
     from training.run import train as fit
     from training.split import windows
+    from training.store import open_store
 
     task = place.workspace.catalog.task(name)
     split = windows(task, history.start, history.end, **{k.replace("-", "_"): v for k, v in dates.items()})
     settings = Settings(seed=seed, progress=progress)
+    store = open_store(tracking_uri(), str(home() / "mlartifacts"), place.workspace.model_name(name))
     progress(f"{name}: features and labels")
     train_data = build(history, task, split.train_from, split.train_to, known_by or split.train_to)
     test_data = build(history, task, split.test_from, split.test_to, history.end + 1)
@@ -94,7 +96,7 @@ def fit(
     if ablate:
         ablation = evaluate.ablation(train_data, test_data, evaluate.history_subsets(train_data), settings)
     progress(f"{name}: tracking in MLflow")
-    return track(record, tracking_uri(), str(home() / "mlartifacts"), name=place.workspace.model_name(name)), ablation
+    return keep(record, store), ablation
 
 
 def show(record: "TrainRecord", ablation: "pd.DataFrame | None", as_json: bool) -> None:
