@@ -5,6 +5,9 @@ Every change of the alias leaves an entry on the version it was given to: a tag 
 
 import json
 import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +16,8 @@ from typing import NamedTuple
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from sqlalchemy.exc import SQLAlchemyError
 
 from models import bundle
 
@@ -57,13 +61,15 @@ class Registry:
 
         The first version of a name becomes its champion, if it has none; later ones wait to be promoted.
         """
-        self._create(name)
-        version = self._client.create_model_version(
-            name, bundle_uri, run_id=run_id, tags={_MODEL_ID: model_id}, description=description
-        )
-        number = int(version.version)
-        if self._champion_version(name) is None:
-            self.promote(name, number, who=who, why="the first version")
+        with speaking(self.uri):
+            with already_there():
+                self._client.create_registered_model(name)
+            version = self._client.create_model_version(
+                name, bundle_uri, run_id=run_id, tags={_MODEL_ID: model_id}, description=description
+            )
+            number = int(version.version)
+            if self._champion_version(name) is None:
+                self.promote(name, number, who=who, why="the first version")
         return number
 
     def promote(self, name: str, version: int, *, who: str, why: str) -> AuditEntry:
@@ -76,7 +82,7 @@ class Registry:
                 name, str(version), f"{_AUDIT}{when:%Y%m%dT%H%M%S.%fZ}", json.dumps(asdict(entry))
             )
         except MlflowException as error:
-            raise RegistryError(f"'{name}' has no version {version} in {self.uri}: {error.message}") from None
+            raise RegistryError(f"'{name}' has no version {version} in {shown(self.uri)}: {error.message}") from None
         self._client.set_registered_model_alias(name, CHAMPION, str(version))
         return entry
 
@@ -84,7 +90,7 @@ class Registry:
         """The version that answers for ``name`` and where its bundle lies, once its id is found as registered."""
         version = self._champion_version(name)
         if version is None:
-            raise RegistryError(f"no champion for '{name}' in {self.uri}: run `tieline train {name}` first")
+            raise RegistryError(f"no champion for '{name}' in {shown(self.uri)}: run `tieline train {name}` first")
         registered = self._client.get_model_version(name, str(version))
         uri = self._client.get_model_version_download_uri(name, str(version))
         try:
@@ -101,20 +107,13 @@ class Registry:
         found = [AuditEntry(**json.loads(v)) for m in versions for k, v in m.tags.items() if k.startswith(_AUDIT)]
         return sorted(found, key=lambda entry: entry.when)
 
-    def _create(self, name: str) -> None:
-        try:
-            self._client.get_registered_model(name)
-        except MlflowException as error:
-            if not _absent(error):
-                raise
-            self._client.create_registered_model(name)
-
     def _champion_version(self, name: str) -> int | None:
         try:
-            aliases = self._client.get_registered_model(name).aliases
-        except MlflowException as error:
-            if not _absent(error):
-                raise RegistryError(f"cannot read the model store {self.uri}: {error.message}") from None
+            with speaking(self.uri):
+                aliases = self._client.get_registered_model(name).aliases
+        except RegistryError as error:
+            if _code(error.__cause__) != RESOURCE_DOES_NOT_EXIST:
+                raise
             return None
         return int(aliases[CHAMPION]) if CHAMPION in aliases else None
 
@@ -125,5 +124,29 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _absent(error: MlflowException) -> bool:
-    return bool(error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST))
+@contextmanager
+def speaking(uri: str) -> Iterator[None]:
+    """Whatever the store at ``uri`` refuses inside becomes a `RegistryError` that names it, without passwords."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        raise RegistryError(f"the model store {shown(uri)} refuses: {shown(str(error))}") from error
+
+
+@contextmanager
+def already_there() -> Iterator[None]:
+    """Making what somebody else has just made is a success."""
+    try:
+        yield
+    except MlflowException as error:
+        if _code(error) != RESOURCE_ALREADY_EXISTS:
+            raise
+
+
+def shown(text: str) -> str:
+    """A text without the passwords of the addresses in it."""
+    return re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:***@", text)
+
+
+def _code(error: BaseException | None) -> int | None:
+    return ErrorCode.Value(error.error_code) if isinstance(error, MlflowException) else None

@@ -1,24 +1,26 @@
 """One training run: fit, test on later cutoffs, and (apart) track and register it in MLflow."""
 
-import getpass
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
 from features.dataset import Dataset
 from models import bundle
 from models.bundle import Model
-from models.registry import CHAMPION, Registry, quiet
+from models.registry import CHAMPION, Registry, speaking
 from training import evaluate, plots
 from training.card import card
 from training.evaluate import Scored
 from training.fit import Settings, fit, instant
+from training.store import Store, open_store
 
 BUNDLE = "bundle"
 _BATCH = 500
@@ -88,32 +90,44 @@ def track(
     """The record with its MLflow run, registered version and whether that became the champion.
 
     ``uri`` is the tracking store, ``artifacts`` the root of the artifacts of a new experiment, ``name`` the registered
-    model (by default the task's name). A run that breaks off is marked as failed.
+    model (by default the task's name). A run that breaks off, up to its registration, is marked as failed.
     """
-    who, name = who or getpass.getuser(), name or record.model.manifest.task
-    quiet()
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    run = client.create_run(_experiment(client, name, artifacts), run_name=f"{name} {instant(record.train.seen)}")
-    try:
-        client.log_batch(run.info.run_id, params=_params(record), tags=_tags(record, who))
-        _log_metrics(client, run.info.run_id, record)
-        record = replace(record, model=_log_files(client, run.info.run_id, record))
-    except BaseException:
-        client.set_terminated(run.info.run_id, status="FAILED")
-        raise
-    client.set_terminated(run.info.run_id)
-    registry = Registry(uri)
+    return keep(record, open_store(uri, artifacts, name or record.model.manifest.task, who=who))
+
+
+def keep(record: TrainRecord, store: Store) -> TrainRecord:
+    """As `track`, in a store that was opened before the work began; `RegistryError` when it refuses."""
+    with speaking(store.uri):
+        run = store.client.create_run(store.experiment, run_name=f"{store.name} {instant(record.train.seen)}")
+        try:
+            record = _register(record, store, run)
+        except BaseException:
+            with suppress(MlflowException):
+                store.client.set_terminated(run.info.run_id, status="FAILED")
+            raise
+        store.client.set_terminated(run.info.run_id)
+    record.settings.progress(
+        f"registered '{store.name}' version {record.version}{f', {CHAMPION}' if record.champion else ''}"
+    )
+    return record
+
+
+def _register(record: TrainRecord, store: Store, run: Run) -> TrainRecord:
+    run_id = run.info.run_id
+    store.client.log_batch(run_id, params=_params(record), tags=_tags(record, store.who))
+    _log_metrics(store.client, run_id, record)
+    record = replace(record, model=_log_files(store.client, run_id, record))
+    registry = Registry(store.uri)
     version = registry.register(
-        name,
-        run.info.run_id,
+        store.name,
+        run_id,
         f"{run.info.artifact_uri}/{BUNDLE}",
         model_id=record.model.id,
         description=card(record.model, record.train, record.test, dict(record.headline)),
-        who=who,
+        who=store.who,
     )
-    is_champion = registry.champion(name).version == version
-    record.settings.progress(f"registered '{name}' version {version}{f', {CHAMPION}' if is_champion else ''}")
-    return replace(record, run_id=run.info.run_id, version=version, champion=is_champion)
+    champion = registry.champion(store.name).version == version
+    return replace(record, run_id=run_id, version=version, champion=champion)
 
 
 def _check(train_data: Dataset, test_data: Dataset) -> None:
@@ -126,13 +140,6 @@ def _check(train_data: Dataset, test_data: Dataset) -> None:
             f"test cutoffs begin at {instant(first)}, not after the last train cutoff ({instant(last)}): "
             "a model is tested on what came later"
         )
-
-
-def _experiment(client: MlflowClient, name: str, artifacts: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found:
-        return str(found.experiment_id)
-    return str(client.create_experiment(name, artifact_location=f"{artifacts.rstrip('/')}/{name}"))
 
 
 def _params(record: TrainRecord) -> list[Param]:

@@ -8,7 +8,7 @@ from pairs import DAY, dataset
 
 from models import bundle
 from models.hazard import Params
-from models.registry import Registry
+from models.registry import Registry, RegistryError
 from training.fit import Settings
 from training.run import TrainError, TrainRecord, track, train
 
@@ -115,3 +115,11 @@ def test_a_test_that_is_not_later_is_refused():
 def test_an_empty_window_is_refused():
     with pytest.raises(TrainError, match="no test cutoffs in the window"):
         train(TRAIN, dataset(0, start=180, days=60, seen=400, labels=2))
+
+
+def test_a_run_that_breaks_while_registering_is_marked_as_failed(uri: str, home: Path, tracked: TrainRecord):
+    with pytest.raises(RegistryError, match=r"model store sqlite:.* refuses: .*no:such/name"):
+        track(tracked, uri, str(home / "mlartifacts"), who="ann", name="no:such/name")
+    client = MlflowClient(tracking_uri=uri)
+    runs = client.search_runs([client.get_experiment_by_name("no:such/name").experiment_id])
+    assert [r.info.status for r in runs] == ["FAILED"]
