@@ -143,6 +143,7 @@ def fit(
     params = params or Params()
     periods = stack(ending, after, followed, edges, open_ended=open_ended, passed=passed)
     _check(periods, edges, followed, label, open_ended)
+    _check_groups(groups, params.folds, label)
     counts = np.bincount(periods.target, minlength=3)
     used, weight = thin(periods, params.most_periods, seed)
     data = _Data(X, used, weight, folds(groups[used.row], params.folds, seed))
@@ -195,6 +196,12 @@ def folds(groups: np.ndarray, count: int, seed: int) -> np.ndarray:
     """(n,) int fold of each row; a group is never split, and folds hold about equally many groups."""
     names, which = np.unique(groups, return_inverse=True)
     return np.random.default_rng(seed).permutation(np.arange(len(names)) % count)[which]
+
+
+def _check_groups(groups: np.ndarray, least: int, label: str) -> None:
+    found = len(np.unique(groups))
+    if found < least:
+        raise LabelError(f"label '{label}': {len(groups)} rows are about {found} different ones; it takes {least}")
 
 
 def _check(periods: Periods, edges: np.ndarray, followed: np.ndarray, label: str, open_ended: bool) -> None:

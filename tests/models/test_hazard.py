@@ -97,3 +97,10 @@ def test_a_group_is_never_split_and_folds_are_even():
     assert set(per_group) == {1}
     sizes = [len(np.unique(groups[fold == f])) for f in range(3)]
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_too_few_to_hold_some_out_says_how_many_it_takes():
+    rows = known(1_000)
+    X = Encoder.fit(rows.X).transform(rows.X)
+    with pytest.raises(LabelError, match="label 'leaves': 1000 rows are about 2 different ones; it takes 3"):
+        fit(X, *rows.seen(staggered(1_000)), EDGES, label="leaves", groups=np.arange(1_000) % 2, seed=0, params=QUICK)
