@@ -51,18 +51,21 @@ def table(scored: Sequence[Scored]) -> pd.DataFrame:
 
 
 def headline(detail: pd.DataFrame) -> dict[str, object]:
-    """The figures a model is known by: at the last horizon with known outcomes; means over the labels if several.
+    """The figures a model is known by: at the last horizon where most outcomes are known and a label has both classes;
+    means over the labels if several.
 
-    ``notes`` says what could not be computed or was left out. What is unknown is ``None``.
+    Where there is no such horizon it is the last with any known outcome. ``notes`` says what could not be computed or
+    was left out. What is unknown is ``None``.
     """
     known = detail[detail.rows > 0]
     if known.empty:
         note = "no test pair has an outcome that is known yet: test on earlier cutoffs"
         return {**dict.fromkeys(MACRO), "calibration_slope": None, "rows": 0, "events": 0, "notes": [note]}
     order = list(dict.fromkeys(detail.horizon))
-    horizon = max(known.horizon, key=order.index)
+    firm = known[(known.rows >= known.unknown) & (known.events > 0) & (known.events < known.rows)]
+    horizon = max((firm if len(firm) else known).horizon, key=order.index)
     chosen = known[known.horizon == horizon]
-    notes = _notes(chosen, horizon, order[-1])
+    notes = _notes(chosen, horizon, detail[detail.horizon == order[-1]])
     means = {name: plain(chosen[name].mean()) for name in (*MACRO, "calibration_slope")}
     size = {"rows": int(chosen.rows.max()), "events": int(chosen.events.sum())}
     return {**means, **size, "horizon": horizon, "labels": len(chosen), "notes": notes}
@@ -103,10 +106,12 @@ def _scored(data: Dataset, outcome: Outcome, k: int, horizon: str, p: np.ndarray
     return Scored(outcome.name, horizon, y[known].astype(int), p[known], int(np.sum(~known)))
 
 
-def _notes(chosen: pd.DataFrame, horizon: str, last: str) -> list[str]:
-    notes = []
-    if horizon != last:
-        notes.append(f"no test outcome is known at {last} yet: the figures are for {horizon}")
+def _notes(chosen: pd.DataFrame, horizon: str, last: pd.DataFrame) -> list[str]:
+    notes, name = [], last.horizon.iloc[0]
+    if horizon != name:
+        rows, pairs = int(last.rows.sum()), int((last.rows + last.unknown).sum())
+        known = f"{rows} of {pairs} test outcomes are" if rows else "no test outcome is"
+        notes.append(f"{known} known at {name} yet: the figures are for {horizon}")
     for label, rows in chosen.loc[chosen.auc.isna(), ["label", "rows"]].to_records(index=False):
         notes.append(f"'{label}' has one class among {rows} test pairs: no AUC")
     unknown = int(chosen.unknown.sum())

@@ -157,3 +157,16 @@ def test_what_is_typical_is_what_it_is_for_most_rows():
     assert typical(np.nan) is None
     assert typical("a", "b", "b", None, None, None) is None
     assert typical("a", "b", "b", None, None) == "b"
+
+
+def test_the_headline_does_not_rest_on_a_few_early_answers_or_on_one_class():
+    few = detail(
+        label=["a"] * 3, horizon=["30d", "60d", "end"], rows=[1000, 900, 2], unknown=[0, 100, 998], events=[9, 20, 1]
+    )
+    found = evaluate.headline(few)
+    assert (found["horizon"], found["rows"]) == ("60d", 900)
+    assert found["notes"] == [
+        "2 of 1000 test outcomes are known at end yet: the figures are for 60d",
+        "100 test outcomes are not known yet and were left out",
+    ]
+    assert evaluate.headline(few.assign(events=[9, 900, 1]))["horizon"] == "30d"
