@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from features.dataset import instant
 from features.declare import DAY, Task, duration
 
 TEST_DAYS = 60
@@ -37,6 +38,13 @@ def windows(
     ends where testing begins. Raises `SplitError` where the windows are empty or overlap.
     """
     mature = end - duration(task.periods[-1]) - duration(task.gap) - duration(task.label_delay)
+    begin = test_from if test_from is not None else train_to
+    if test_to is None and begin is not None and begin > mature:
+        raise SplitError(
+            f"task '{task.name}': no test after {instant(begin)}: outcomes are known only for cutoffs up to "
+            f"{instant(mature)} (follow-up takes {task.periods[-1]}); begin earlier, or give --test-to to test on the "
+            "nearer horizons alone"
+        )
     test_to = mature + 1 if test_to is None else test_to
     if test_from is None:
         test_from = train_to if train_to is not None else test_to - TEST_DAYS * DAY
