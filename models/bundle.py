@@ -10,18 +10,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from models.calibrate import Calibration
 from models.encode import Encoder
 from models.hazard import Fitted, Hazard
 
-FORMAT = 2
+FORMAT: Literal[2] = 2
 MANIFEST, HASHES = "model.json", "hashes.json"
 
 
@@ -30,7 +30,13 @@ class BundleError(RuntimeError):
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class _Format(BaseModel):
+    """The one field every format has."""
+
+    format: int
 
 
 class FeatureSpec(_Strict):
@@ -58,7 +64,7 @@ class LabelSpec(_Strict):
     """One label: its trees, how they are recalibrated, and what fitting saw."""
 
     booster: str
-    classes: int
+    classes: int = Field(ge=2, le=3)
     calibration: Calibration
     bands: Bands
     fitted: Fitted
@@ -67,7 +73,7 @@ class LabelSpec(_Strict):
 class Manifest(_Strict):
     """What `Model` is, apart from the trees. Durations and instants are in microseconds (UTC)."""
 
-    format: int = FORMAT
+    format: Literal[2] = FORMAT
     task: str
     entity: str
     features: tuple[FeatureSpec, ...]
@@ -81,6 +87,27 @@ class Manifest(_Strict):
     cutoffs: tuple[int, int]
     labels_known_by: int
     fingerprint: str
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Whether the parts belong together; pydantic turns the error into one that names the file."""
+        edges = np.array((0, *self.edges))
+        if not self.edges or (np.diff(edges) <= 0).any():
+            raise ValueError(f"edges must rise from above 0, not {self.edges}")
+        if not self.labels:
+            raise ValueError("a model has at least one label")
+        for name, label in self.labels.items():
+            _check_calibration(name, label, len(self.edges) + self.open_ended)
+        return self
+
+
+def _check_calibration(name: str, label: LabelSpec, periods: int) -> None:
+    found, causes = label.calibration, label.classes - 1
+    shape = (len(found.slope), *sorted({len(row) for row in found.intercept}))
+    if shape != (causes, periods) or len(found.intercept) != causes:
+        raise ValueError(f"label '{name}': the calibration must hold {causes} causes of {periods} periods")
+    if not np.isfinite([*found.slope, *sum(found.intercept, ())]).all():
+        raise ValueError(f"label '{name}': the calibration holds a number that is none")
 
 
 @dataclass(frozen=True)
@@ -163,13 +190,20 @@ def load(folder: Path, *, expected: str | None = None) -> Model:
     if expected is not None and found != expected:
         raise BundleError(f"{folder} holds model {found[:12]}, not {expected[:12]} as registered")
     _verify(folder)
-    try:
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-    except ValidationError as error:
-        raise BundleError(f"{folder / MANIFEST} does not describe a model: {error}") from None
-    if manifest.format != FORMAT:
-        raise BundleError(f"{folder / MANIFEST} has format {manifest.format}; this version reads format {FORMAT}")
+    manifest = _manifest(folder / MANIFEST)
     return Model(manifest, {label: _hazard(folder, manifest, spec) for label, spec in manifest.labels.items()}, found)
+
+
+def _manifest(path: Path) -> Manifest:
+    """The format is read first: another one may have other fields."""
+    text = path.read_bytes()
+    try:
+        found = _Format.model_validate_json(text).format
+        if found != FORMAT:
+            raise BundleError(f"{path} has format {found}; this version reads format {FORMAT}: train the model again")
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        raise BundleError(f"{path} does not describe a model: {error}") from None
 
 
 def _hazard(folder: Path, manifest: Manifest, spec: LabelSpec) -> Hazard:
@@ -183,6 +217,9 @@ def _hazard(folder: Path, manifest: Manifest, spec: LabelSpec) -> Hazard:
     wanted = len(manifest.features) + 1
     if booster.num_feature() != wanted:
         raise BundleError(f"{path} reads {booster.num_feature()} columns; {MANIFEST} gives it {wanted}")
+    classes = max(booster.num_model_per_iteration(), 2)
+    if classes != spec.classes:
+        raise BundleError(f"{path} tells {classes} classes apart; {MANIFEST} says {spec.classes}")
     return Hazard(booster, spec.calibration, manifest.edges, manifest.open_ended, spec.classes, spec.fitted)
 
 

@@ -113,12 +113,53 @@ def test_a_model_changed_together_with_its_hashes_is_not_the_expected_one(folder
         load(folder, expected=registered)
 
 
-def test_another_format_and_another_shape_are_named(folder: Path):
-    rewrite(folder, '"format": 2', '"format": 3')
-    with pytest.raises(BundleError, match="format 3; this version reads format 2"):
-        load(folder)
-    rewrite(folder, '"format": 3', '"surprise": 2')
+def change(folder: Path, where: list[str | int], value: object) -> None:
+    """Write ``value`` at a place of the manifest, as JSON can say it, and make the hashes agree."""
+    text = json.loads((folder / MANIFEST).read_text())
+    place = text
+    for step in where[:-1]:
+        place = place[step]
+    place[where[-1]] = value
+    (folder / MANIFEST).write_text(json.dumps(text))
+    rehash(folder)
+
+
+def test_another_format_is_named_whatever_else_is_in_it(folder: Path):
+    change(folder, ["surprise"], 2)
     with pytest.raises(BundleError, match="surprise"):
+        load(folder)
+    change(folder, ["format"], 3)
+    with pytest.raises(BundleError, match="format 3; this version reads format 2: train the model again"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "words"),
+    [
+        (["labels", "leaves", "classes"], 4, "classes"),
+        (["labels", "leaves", "calibration", "slope"], [1.0], "must hold 2 causes of . periods"),
+        (["labels", "leaves", "calibration", "intercept", 0], [0.0], "must hold 2 causes of . periods"),
+        (["labels", "leaves", "calibration", "intercept"], [], "must hold 2 causes of . periods"),
+        (["labels", "leaves", "calibration", "slope", 0], float("nan"), "slope"),
+        (["labels", "leaves", "bands", "high"], float("nan"), "high"),
+        (["features", 0, "typical"], float("inf"), "typical"),
+        (["edges", 1], 1, "edges must rise"),
+        (["edges"], [], "edges must rise"),
+        (["labels"], {}, "at least one label"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_refused(folder: Path, where: list[str | int], value: object, words: str):
+    change(folder, where, value)
+    with pytest.raises(BundleError, match=words):
+        load(folder)
+
+
+def test_trees_of_other_classes_are_refused(folder: Path):
+    manifest = json.loads((folder / MANIFEST).read_text())["labels"]["leaves"]
+    change(folder, ["labels", "leaves", "classes"], 2)
+    half = {"slope": manifest["calibration"]["slope"][:1], "intercept": manifest["calibration"]["intercept"][:1]}
+    change(folder, ["labels", "leaves", "calibration"], half)
+    with pytest.raises(BundleError, match=r"tells 3 classes apart; model\.json says 2"):
         load(folder)
 
 
