@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
@@ -138,11 +139,20 @@ class Model:
         """Upper edges of the periods, in microseconds after cutoff and gap."""
         return self.manifest.edges
 
-    @property
+    @cached_property
     def encoder(self) -> Encoder:
         """How a frame becomes the numbers the trees read."""
         fills = {f.name: f.fill for f in self.manifest.features if f.fill is not None}
         return Encoder(self.features, self.manifest.vocabularies, fills)
+
+    @cached_property
+    def typical(self) -> np.ndarray:
+        """(f,) float32 the typical row, encoded; made once, as every answer compares itself with it."""
+        values = {
+            f.name: pd.Series([f.typical], dtype="category" if f.kind == "category" else "float32")
+            for f in self.manifest.features
+        }
+        return self.encoder.transform(pd.DataFrame(values))[0]
 
     def predict(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
         """Label -> (n, k) probability that it has come by each edge (and by the end, when open-ended).

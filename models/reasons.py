@@ -39,13 +39,12 @@ def reasons(model: Model, row: pd.DataFrame, label: str, groups: Mapping[str, st
         raise ValueError(f"reasons are given for one row at a time, not {len(row)}")
     members = _members(groups or model.groups)
     x = model.encoder.transform(row)[0]
-    typical = model.encoder.transform(_typical(model))[0]
     position = {name: j for j, name in enumerate(model.features)}
     sets = [*members.values(), *((name,) for name in model.features)]
     batch = np.tile(x, (1 + len(sets), 1))
     for i, names in enumerate(sets, start=1):
         columns = [position[n] for n in names]
-        batch[i, columns] = typical[columns]
+        batch[i, columns] = model.typical[columns]
     probability = model.hazards[label].curve(batch)[:, -1]
     effects = _POINTS * (probability[0] - probability[1:])
     single = dict(zip(model.features, np.abs(effects[len(members) :]), strict=True))
@@ -62,14 +61,6 @@ def _members(groups: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     for feature, group in groups.items():
         names.setdefault(group, []).append(feature)
     return {group: tuple(features) for group, features in names.items()}
-
-
-def _typical(model: Model) -> pd.DataFrame:
-    columns = {}
-    for spec in model.manifest.features:
-        dtype = "category" if spec.kind == "category" else "float32"
-        columns[spec.name] = pd.Series([spec.typical], dtype=dtype)
-    return pd.DataFrame(columns)
 
 
 def _facts(
