@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from features.dataset import instant
-from features.declare import DAY, Task, duration
+from features.dataset import calendar_cutoffs, instant
+from features.declare import DAY, Calendar, Task, duration
 
 TEST_DAYS = 60
+_MONTHS = 2
 
 
 class SplitError(ValueError):
@@ -34,8 +35,8 @@ def windows(
 ) -> Windows:
     """The given windows, the missing ones filled in from what a lake that covers ``[start, end)`` can tell.
 
-    By default the test is the last `TEST_DAYS` days of cutoffs whose last period has matured by ``end``; training
-    ends where testing begins. Raises `SplitError` where the windows are empty or overlap.
+    By default the test is the last `TEST_DAYS` days of cutoffs whose last period has matured by ``end`` (of a calendar
+    task the cutoffs of the last two such months, or of as many days); training ends at the first of them. Raises `SplitError` where the windows are empty or overlap.
     """
     mature = end - duration(task.periods[-1]) - duration(task.gap) - duration(task.label_delay)
     begin = test_from if test_from is not None else train_to
@@ -47,7 +48,7 @@ def windows(
         )
     test_to = mature + 1 if test_to is None else test_to
     if test_from is None:
-        test_from = train_to if train_to is not None else test_to - TEST_DAYS * DAY
+        test_from = train_to if train_to is not None else _first_tested(task, start, test_to)
     train_to = test_from if train_to is None else train_to
     train_from = start if train_from is None else train_from
     if test_from < train_to:
@@ -60,3 +61,11 @@ def windows(
     if test_from >= test_to:
         raise SplitError("--test-to must lie after --test-from")
     return Windows(train_from, train_to, test_from, test_to)
+
+
+def _first_tested(task: Task, start: int, test_to: int) -> int:
+    if not isinstance(task.cutoffs, Calendar):
+        return test_to - TEST_DAYS * DAY
+    cutoffs = calendar_cutoffs(task.cutoffs.every, start, test_to)
+    recent = cutoffs[-_MONTHS:] if task.cutoffs.every == "month" else cutoffs[cutoffs >= test_to - TEST_DAYS * DAY]
+    return int(recent[0]) if len(recent) else test_to - TEST_DAYS * DAY

@@ -1,6 +1,9 @@
-import pytest
-from pairs import DAY, task
+from dataclasses import replace
 
+import pytest
+from pairs import DAY, LEFT, task
+
+from features.declare import Triggered
 from training.split import SplitError, Windows, windows
 
 END = 400 * DAY
@@ -8,9 +11,16 @@ END = 400 * DAY
 
 def test_the_test_is_the_last_two_months_that_are_known_and_training_ends_where_it_begins():
     found = windows(task(), 0, END)
-    delay = found.test_to - 1 - (END - 90 * DAY)
-    assert delay <= 0, "an outcome counts once its last period and the label delay have passed"
-    assert found == Windows(0, found.test_to - 60 * DAY, found.test_to - 60 * DAY, found.test_to)
+    matured = END - 90 * DAY
+    october, november = 273 * DAY, 304 * DAY
+    assert found == Windows(0, october, october, matured + 1)
+    assert november < found.test_to, "both cutoffs are tested"
+
+
+def test_a_triggered_task_is_tested_on_the_last_sixty_days_that_are_known():
+    asked = replace(task(), cutoffs=Triggered(LEFT))
+    found = windows(asked, 0, END)
+    assert found.test_from == found.train_to == found.test_to - 60 * DAY
 
 
 @pytest.mark.parametrize("option", ["train_to", "test_from"])
