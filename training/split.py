@@ -35,8 +35,9 @@ def windows(
 ) -> Windows:
     """The given windows, the missing ones filled in from what a lake that covers ``[start, end)`` can tell.
 
-    By default the test is the last `TEST_DAYS` days of cutoffs whose last period has matured by ``end`` (of a calendar
-    task the cutoffs of the last two such months, or of as many days); training ends at the first of them. Raises `SplitError` where the windows are empty or overlap.
+    By default the test is the last `TEST_DAYS` days of cutoffs whose last period has matured by ``end`` (of a task with
+    monthly cutoffs, the last two), and training ends at the first of them. Raises `SplitError` where the windows are
+    empty or overlap.
     """
     mature = end - duration(task.periods[-1]) - duration(task.gap) - duration(task.label_delay)
     begin = test_from if test_from is not None else train_to
