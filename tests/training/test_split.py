@@ -36,4 +36,4 @@ def test_windows_that_are_turned_round_name_the_options():
     with pytest.raises(SplitError, match="--test-from lies before --train-to"):
         windows(task(), 0, END, test_from=100 * DAY, train_to=200 * DAY)
     with pytest.raises(SplitError, match="no room to train"):
-        windows(task(), 300 * DAY, END)
+        windows(task(), 308 * DAY, END)
