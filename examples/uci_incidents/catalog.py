@@ -67,8 +67,8 @@ def history(holder: str) -> tuple[Feature, ...]:
         Feature("faults", "sum", "minutes", "14d", of=holder, group=holder, meaning=f"minutes to resolve at the {holder} in 14 days, added up"),
         Feature("sla", "count", window="14d", where=MISSED, of=holder, group=holder, meaning=f"missed at the {holder} in 14 days"),
         Feature("sla", "count", window="14d", of=holder, group=holder, meaning=f"ended at the {holder} in 14 days"),
-        Feature("sla", "since_last", where=MISSED, of=holder, group=holder, meaning=f"days since one was missed at the {holder}"),
-        Feature("journey", "since_last", where={"action": "reassign"}, of=holder, group=holder, meaning=f"days since one was handed on at the {holder}"),
+        Feature("sla", "since_last", where=MISSED, of=holder, group=holder, meaning=f"time since one was missed at the {holder}"),
+        Feature("journey", "since_last", where={"action": "reassign"}, of=holder, group=holder, meaning=f"time since one was handed on at the {holder}"),
     )  # fmt: skip
 
 

@@ -11,8 +11,8 @@ FEATURES = (
     Feature("journey", "count", window="90d", where={"outcome": ("open", "handed_off")}, group="open_loops", meaning="contacts left open or handed on in 90 days"),
     Feature("journey", "count", window="60d", where={"action": "cancel_enquiry"}, group="leaving_signs", meaning="enquiries about cancelling in 60 days"),
     Feature("journey", "count", window="60d", where={"action": "compare"}, group="leaving_signs", meaning="comparisons with rivals in 60 days"),
-    Feature("journey", "since_last", where={"phase": "engage"}, group="interest", meaning="days since they last engaged"),
-    Feature("journey", "since_last", where={"phase": ("use", "ask")}, group="use", meaning="days since any use or question"),
+    Feature("journey", "since_last", where={"phase": "engage"}, group="interest", meaning="time since they last engaged"),
+    Feature("journey", "since_last", where={"phase": ("use", "ask")}, group="use", meaning="time since any use or question"),
     Feature("journey", "count", window="30d", where={"phase": ("discover", "explore")}, group="interest", meaning="visits to discover or explore in 30 days"),
     Feature("journey", "last", "topic", window="60d", where={"phase": ("discover", "explore")}, group="interest", meaning="what they last looked at"),
     *(
@@ -30,7 +30,7 @@ FEATURES = (
         )
     ),
     *(
-        Feature("journey", "since_last", where={"action": ("request", "order"), "topic": need}, group="interest", meaning=f"days since they asked for: {words}")
+        Feature("journey", "since_last", where={"action": ("request", "order"), "topic": need}, group="interest", meaning=f"time since they asked for: {words}")
         for need, words in NEEDS.items()
     ),
 )  # fmt: skip
