@@ -19,7 +19,7 @@ from scipy.special import log_softmax, softmax
 
 STEPS = (0.01, 0.03, 0.1, 0.3, 1.0)
 BLOCKS = 12
-MOST_ROWS = 200_000
+MOST_ROWS = 400_000
 _SLOPE_SD, _LEVEL_SD, _PERIOD_SD = 0.5, 2.0, 0.5
 _SMALLEST = 1e-12
 
