@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.declare import Condition
+from features.conditions import Condition
 from features.facts import TIME, Column, source
 
 FOREVER = 2**62

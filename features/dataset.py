@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from features.columns import EVER_AGO, FOREVER
-from features.declare import Calendar, DeclarationError, Event, Feature, Label, Task, duration
+from features.conditions import DeclarationError, Event, duration
+from features.declare import Calendar, Feature, Label, Task
 from features.frame import observed_to
 from features.history import History
 from features.plan import COUNT, Emission, compile_event, compile_plan

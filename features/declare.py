@@ -4,17 +4,13 @@ Names are derived from the declaration, never typed: ``Feature("faults", "sum", 
 ``faults_minutes_sum_30d``. Every window is closed at its older end and open at the cutoff: ``[c - w, c)``.
 """
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal, get_args
 
-from features.facts import SOURCES, Column, UnknownNameError, source
-
-MICROS = {"s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
-DAY = MICROS["d"]
+from features.conditions import Condition, DeclarationError, Event, column_of, duration, where
+from features.facts import source
 
 Aggregate = Literal["count", "sum", "mean", "last", "since_last", "distinct", "open", "open_age"]
 Operator = Literal["is", "is_not", "at_least", "below", "missing", "present"]
@@ -30,96 +26,7 @@ _AGGREGATE_KINDS: dict[str, tuple[str, ...]] = {
     "open_age": (),
 }
 _MAX_DISTINCT = 64
-_LONGEST = 1000 * 366 * DAY
 _EVER = ("last", "since_last")
-
-
-class DeclarationError(ValueError):
-    """A declaration that cannot mean anything; the message names the field and what would be right."""
-
-
-def duration(text: str) -> int:
-    """Microseconds of ``"30d"``, ``"12h"``, ``"90m"`` or ``"5s"`` (fractions allowed: ``"5.5d"``).
-
-    >>> duration("1d")
-    86400000000
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
-    if not match:
-        raise DeclarationError(f"'{text}' is not a duration; write for example '30d', '12h' or '90m'")
-    micros = round(float(match[1]) * MICROS[match[2]])
-    if micros > _LONGEST:
-        raise DeclarationError(f"'{text}' is longer than 1000 years")
-    return micros
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One test of one column. ``values`` for categories and flags, ``[low, high)`` for numbers."""
-
-    column: str
-    values: tuple[str, ...] | None = None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def label(self) -> str:
-        """How the condition reads inside a feature's name."""
-        if self.values is not None:
-            return f"{self.column}_{'_or_'.join(self.values)}"
-        parts = [f"from_{self.low:.12g}"] if self.low is not None else []
-        parts += [f"below_{self.high:.12g}"] if self.high is not None else []
-        return "_".join([self.column, *parts])
-
-
-def at_least(low: float, below: float | None = None) -> Condition:
-    """A condition for ``where``: ``{"minutes": at_least(30)}`` keeps numbers in ``[low, below)``."""
-    return Condition("", low=low, high=below)
-
-
-def below(high: float) -> Condition:
-    """A condition for ``where``: ``{"value": below(3)}`` keeps smaller numbers."""
-    return Condition("", high=high)
-
-
-def where(source_name: str, conditions: Mapping[str, object]) -> tuple[Condition, ...]:
-    """The conditions of a ``where`` mapping, checked against the source's columns and sorted by column.
-
-    A value is a string, a bool, a tuple of strings, or `at_least` / `below` for numbers.
-    """
-    checked = []
-    for name, wanted in conditions.items():
-        column = _column(source_name, name)
-        if isinstance(wanted, Condition):
-            if any(bound is not None and not math.isfinite(bound) for bound in (wanted.low, wanted.high)):
-                raise DeclarationError(f"{source_name}.{name}: a bound must be a finite number")
-            if column.kind != "number":
-                raise DeclarationError(f"{source_name}.{name} is a {column.kind}; at_least/below need a number")
-            checked.append(Condition(name, low=wanted.low, high=wanted.high))
-            continue
-        values = wanted if isinstance(wanted, tuple) else (wanted,)
-        texts = tuple(str(v).lower() if isinstance(v, bool) else str(v) for v in values)
-        if column.kind not in ("category", "flag"):
-            raise DeclarationError(f"{source_name}.{name} is a {column.kind}; it cannot equal {wanted!r}")
-        allowed = ("true", "false") if column.kind == "flag" else column.values
-        if not texts:
-            raise DeclarationError(f"{source_name}.{name}: no value given, so no row could match")
-        unknown = [t for t in texts if allowed is not None and t not in allowed]
-        if unknown:
-            raise DeclarationError(
-                f"{source_name}.{name} is never {unknown[0]!r} (it is one of: {', '.join(allowed or ())})"
-            )
-        checked.append(Condition(name, values=tuple(dict.fromkeys(texts))))
-    return tuple(sorted(checked, key=lambda c: c.column))
-
-
-def _column(source_name: str, name: str) -> Column:
-    if source_name not in SOURCES:
-        raise DeclarationError(f"unknown source '{source_name}' (known: {', '.join(SOURCES)})")
-    try:
-        return source(source_name).column(name)
-    except UnknownNameError as error:
-        raise DeclarationError(str(error)) from None
 
 
 def _once(what: str, names: Sequence[str]) -> None:
@@ -131,19 +38,6 @@ def _once(what: str, names: Sequence[str]) -> None:
 def _pairs_cases(source_name: str) -> bool:
     columns = source(source_name).columns
     return any(c.kind == "case" for c in columns) and any(c.values == ("opened", "cleared") for c in columns)
-
-
-@dataclass(frozen=True)
-class Event:
-    """Rows of one source that meet every condition: what a label waits for or a trigger fires on."""
-
-    source: str
-    conditions: tuple[Condition, ...]
-
-    @classmethod
-    def of(cls, source_name: str, **conditions: object) -> "Event":
-        """``Event.of("profile", status="left", reason="voluntary")``."""
-        return cls(source_name, where(source_name, conditions))
 
 
 @dataclass(frozen=True)
@@ -190,7 +84,7 @@ class Feature:
             if kinds:
                 raise DeclarationError(f"{self.name}: {self.aggregate} needs a column ({' or '.join(kinds)})")
             return
-        column = _column(self.source, self.column)
+        column = column_of(self.source, self.column)
         if column.kind not in kinds:
             wanted = " or ".join(kinds) or "no column"
             raise DeclarationError(
@@ -223,14 +117,14 @@ class Feature:
     @property
     def kind(self) -> str:
         """``"category"`` when the value is one of a vocabulary, else ``"number"``."""
-        if self.aggregate == "last" and self.column and _column(self.source, self.column).kind == "category":
+        if self.aggregate == "last" and self.column and column_of(self.source, self.column).kind == "category":
             return "category"
         return "number"
 
     @property
     def is_flag(self) -> bool:
         """Whether the value is the last 0 or 1 of a flag."""
-        return self.aggregate == "last" and _column(self.source, self.column or "").kind == "flag"
+        return self.aggregate == "last" and column_of(self.source, self.column or "").kind == "flag"
 
     @property
     def unit(self) -> str:
@@ -239,7 +133,7 @@ class Feature:
             return "days"
         if self.aggregate in ("count", "distinct", "open"):
             return "count"
-        column = _column(self.source, self.column or "")
+        column = column_of(self.source, self.column or "")
         return "days from the cutoff" if column.kind == "time" else column.unit
 
 
@@ -284,7 +178,7 @@ class Rule:
         if (feature.kind == "category") != is_text or (ordered and is_text):
             wanted = "text, and is or is_not" if feature.kind == "category" else "a number"
             raise DeclarationError(f"{where}: {self.feature} is a {feature.kind}; it takes {wanted}")
-        allowed = _column(feature.source, feature.column).values if is_text and feature.column else None
+        allowed = column_of(feature.source, feature.column).values if is_text and feature.column else None
         if allowed is not None and self.value not in allowed:
             raise DeclarationError(f"{where}: it is one of {', '.join(allowed)}")
 

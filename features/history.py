@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from features import columns as arrays
 from features.columns import FOREVER, Columns
-from features.declare import Catalog, Event, Feature, Link, Task
+from features.conditions import Event
+from features.declare import Catalog, Feature, Link, Task
 from features.frame import Asked, covered, fold, fold_of_parent, fold_via_parents
 from features.identity.reach import Reach, links_from_evidence, own_reach, parents
 from features.lake import Lake, Snapshot

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.columns import EVER_AGO, FOREVER
-from features.declare import Condition, DeclarationError, Event, Feature, duration
+from features.conditions import Condition, DeclarationError, Event, duration
+from features.declare import Feature
 from features.facts import source
 
 COUNT, SUM, LAST, SINCE, DISTINCT, OPEN, OPEN_AGE, FIRST, LAST_TIME, MEAN = range(10)

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 from features import catalog as telecom
-from features.declare import Catalog, DeclarationError
+from features.conditions import DeclarationError
+from features.declare import Catalog
 from features.facts import SOURCES
 
 BUILT_IN = "telecom"

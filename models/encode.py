@@ -8,7 +8,6 @@ import pandas as pd
 
 MOST_VALUES = 200
 FEWEST_ROWS = 5
-OTHER = "other"
 
 
 class FeatureError(ValueError):
@@ -20,7 +19,7 @@ class Encoder:
     """Names of the features in order, and for each category its values, most frequent first.
 
     A category becomes its rank; a value that was not frequent enough when fitted, or never seen, becomes the rank
-    after the last (`OTHER`); a missing value is NaN.
+    after the last ("other"); a missing value is NaN.
 
     ``fills``: what stands for a missing value of a feature that was never missing where trees were grown. They would
     read NaN as the number 0 there, which is no more likely than any other.

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from features.declare import DAY
+from features.conditions import DAY
 from models.nba import rules, value
 from models.nba.catalogue import Action, Catalogue
 from models.nba.rules import People, Refusal

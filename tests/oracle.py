@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.declare import Condition, Feature, Link, duration
+from features.conditions import Condition, duration
+from features.declare import Feature, Link
 from features.facts import source
 
 DAY = 86_400_000_000

@@ -1,7 +1,7 @@
 """A short model card in Markdown, kept as the description of a registered version."""
 
+from features.conditions import duration
 from features.dataset import Dataset
-from features.declare import duration
 from models.bundle import Model
 from training.fit import instant
 

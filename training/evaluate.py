@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.conditions import DAY
 from features.dataset import EVENT, NO_ENDING, Dataset, Outcome
-from features.declare import DAY
 from models.bundle import Model
 from training import metrics
 from training.fit import Settings, fit

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from features.conditions import duration
 from features.dataset import Dataset
-from features.declare import Feature, duration
+from features.declare import Feature
 from models import hazard
 from models.bundle import Bands, FeatureSpec, LabelSpec, Manifest, Model
 from models.encode import Encoder

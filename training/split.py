@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from features.conditions import DAY, duration
 from features.dataset import calendar_cutoffs, instant
-from features.declare import DAY, Calendar, Task, duration
+from features.declare import Calendar, Task
 
 TEST_DAYS = 60
 _MONTHS = 2

@@ -8,7 +8,8 @@ leaving them out would teach that everything ends well. So the task is a race be
 and the last period stays open: who is still unresolved then ends one way or the other.
 """
 
-from features.declare import Catalog, Event, Feature, Label, Link, Task, Triggered
+from features.conditions import Event
+from features.declare import Catalog, Feature, Label, Link, Task, Triggered
 
 KEY_TYPES = ("incident", "caller", "location", "group", "agent")
 HOLDERS = KEY_TYPES[1:]

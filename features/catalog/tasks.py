@@ -1,7 +1,8 @@
 """What the telecom models predict, for whom and when."""
 
 from features.catalog.needs import NEEDS
-from features.declare import Calendar, Event, Label, Rule, Task
+from features.conditions import Event
+from features.declare import Calendar, Label, Rule, Task
 
 _ENDING = ("notice", "left")
 _ACTIVE = (Rule("profile_status_last", "is", "active"),)

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from features.columns import EVER_AGO, FOREVER
-from features.declare import DeclarationError, Link, duration
+from features.conditions import DeclarationError, duration
+from features.declare import Link
 
 _BOUNDS = ["at_from", "at_to", "known_from", "known_to"]
 _COLUMNS = ["child", "parent", *_BOUNDS]

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.declare import duration
+from features.conditions import duration
 from features.facts import TIME, Source
 from features.identity.keys import Hashed, KeyRing
 from features.ingest.form import Wanted, cast, form, key_stems

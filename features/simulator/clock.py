@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from features.declare import DAY, MICROS
+from features.conditions import DAY, MICROS
 
 HOUR = MICROS["h"]
 MINUTE = MICROS["m"]

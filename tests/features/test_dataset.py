@@ -7,8 +7,9 @@ import pytest
 from oracle import Fact, World
 from worlds import LINKS, MINUTE, TYPES, history
 
+from features.conditions import DeclarationError, Event
 from features.dataset import COMPETING, EVENT, NO_ENDING, build, calendar_cutoffs, pairs
-from features.declare import Calendar, Catalog, DeclarationError, Event, Feature, Label, Rule, Task, Triggered
+from features.declare import Calendar, Catalog, Feature, Label, Rule, Task, Triggered
 
 STATUS = Feature("profile", "last", "status")
 TASK = Task(

@@ -4,20 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from features.declare import (
-    Calendar,
-    Catalog,
-    DeclarationError,
-    Event,
-    Feature,
-    Label,
-    Link,
-    Rule,
-    Task,
-    at_least,
-    below,
-    duration,
-)
+from features.conditions import DeclarationError, Event, at_least, below, duration
+from features.declare import Calendar, Catalog, Feature, Label, Link, Rule, Task
 
 LEAVES = Event.of("profile", status="left")
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import simulator
+from features.conditions import duration
 from features.dataset import build
-from features.declare import Catalog, duration
+from features.declare import Catalog
 from features.history import History
 from features.identity.keys import KeyRing, load_secret
 from features.ingest import append_facts

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from features.conditions import Event
 from features.dataset import Dataset, Outcome
-from features.declare import Calendar, Event, Feature, Label, Task
+from features.declare import Calendar, Feature, Label, Task
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
 from known_hazards import DAY, known
