@@ -108,7 +108,8 @@ def show(record: "TrainRecord", ablation: "pd.DataFrame | None", as_json: bool) 
         table.add_row(row["label"], row["horizon"], *[f"{row[name]:,.4g}" for name in _FIGURES])
     console.print(table)
     if ablation is not None:
-        console.print(ablation.to_string(index=False, float_format="%.4f"))
+        shown = ablation[["subset", "features", *_FIGURES[2:]]]
+        console.print(shown.to_string(index=False, float_format="%.4f"))
         summary["ablation"] = json.loads(ablation.to_json(orient="records"))
     for note in record.headline.get("notes", ()):  # type: ignore[attr-defined]
         console.print(f"note: {note}")
