@@ -4,7 +4,7 @@
 facts, what really drove the customers. Everything random comes from named streams of one seed.
 """
 
-from features.simulator.ledger import Batch
+from features.simulator.feeds.ledger import Batch
 from features.simulator.run import simulate
 from features.simulator.scenario import DEFAULT, Effects, Scenario, describe
 

@@ -8,7 +8,7 @@ from features.declare import Catalog
 from features.identity.keys import KeyRing
 from features.ingest import append_facts
 from features.lake import Lake, Receipt
-from features.simulator.ledger import Batch
+from features.simulator.feeds.ledger import Batch
 from features.simulator.run import simulate
 
 

@@ -1,32 +1,35 @@
 """The simulation from its first day to its last."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import pairwise
 
 import numpy as np
 
-from features.simulator import (
+from features.simulator.clock import DAY, Clock, clock
+from features.simulator.draws import Draws
+from features.simulator.feeds import browsers, registers
+from features.simulator.feeds.ledger import Batch, Ledger
+from features.simulator.feeds.names import NUMBERS
+from features.simulator.life import (
+    accounts,
     arrivals,
     billing,
-    browsers,
     complaints,
     contracts,
+    decisions,
     habits,
     hazards,
+    loops,
     market,
     needs,
     network,
     people,
     promises,
-    registers,
 )
-from features.simulator.clock import DAY, Clock, clock
-from features.simulator.ledger import Batch, Ledger
-from features.simulator.names import NUMBERS
 from features.simulator.scenario import DEFAULT, Scenario
 from features.simulator.state import Cookies, Lines
-from features.simulator.streams import Streams
 from features.simulator.world import World
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -66,35 +69,44 @@ def _months(world: World, progress: Callable[[int, int], None] | None) -> Iterat
 
 
 def run(world: World) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Live day after day, the warm-up first; gives after each who could give notice and with which probability."""
+    """Live day after day, the warm-up first; gives after each who could leave and with which probability."""
     for day in range(-world.scenario.warm_up_days, world.clock.days):
-        world.day = day
-        world.alive = world.people.living(world.now)
+        world.wake(day)
         if day == 0:
             world.ledger.open = True
             registers.open_books(world)
-        yield live(world)
+        live(world)
+        yield evening(world)
 
 
-def live(world: World) -> tuple[np.ndarray, np.ndarray]:
-    """One day; returns who could give notice and with which probability."""
+def live(world: World) -> None:
+    """The day until its decisions."""
     if world.clock.date(world.day).day == 1:
         promises.measure_month(world)
     market.turn(world)
-    arrivals.first_orders(world, arrivals.join(world))
-    arrivals.attract(world)
-    browsers.passers_by(world)
+    if not world.fork:
+        arrivals.first_orders(world, arrivals.join(world))
+        arrivals.attract(world)
+        browsers.passers_by(world)
     arrivals.move_house(world)
     network.break_down(world)
     promises.feel_breaches(world)
     billing.charge(world)
     contracts.renewals(world)
     contracts.campaigns(world)
+    decisions.take_up(world)
     needs.live(world)
     habits.live_on(world)
+    loops.ask_again(world)
     complaints.complain(world)
     complaints.settle_complaints(world)
     complaints.enquire(world)
+
+
+def evening(world: World, decided: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """The rest of the day: decisions, endings, forgetting; returns who could leave and with which probability."""
+    if decided:
+        decisions.decide(world)
     risk = hazards.leave(world)
     hazards.fade(world)
     return risk
@@ -106,23 +118,27 @@ def found(customers: int, time: Clock, seed: int, scenario: Scenario) -> World:
         raise ValueError(f"customers must be between 1 and {MOST_CUSTOMERS} (the numbering plan); got {customers}")
     if seed < 0:
         raise ValueError(f"seed must be zero or more; got {seed}")
-    streams = Streams(seed)
-    ledger = Ledger(streams, scenario.revised_share, scenario.void_share)
-    sites = network.build(streams["sites"], scenario.site_count(customers))
+    draws = Draws(seed)
+    sites = network.build(draws.stream("sites"), scenario.site_count(customers))
     begin = time.midnight(-scenario.warm_up_days)
-    base = people.stock(scenario, streams["people"], customers, len(sites), begin)
+    kinds, sizes = accounts.form(scenario, draws.stream("accounts"), customers, customers)
+    first = accounts.entered(0, kinds, sizes)
+    base = people.stock(scenario, draws.stream("people"), first, len(sites), begin)
     nothing = np.zeros(0, np.int64)
+    lines = {"lane": np.zeros(0, np.uint64), "mobile": np.zeros(0, bool)}
     world = World(
         scenario,
         time,
-        streams,
-        ledger,
+        draws,
+        Ledger(draws, scenario.revised_share, scenario.void_share),
         people=people.nobody(base),
-        lines=Lines(nothing, np.zeros(0, bool), nothing, np.zeros(0), np.zeros(0)),
+        accounts=first.take(nothing),
+        lines=Lines(**{item.name: lines.get(item.name, nothing) for item in fields(Lines)}),
         cookies=Cookies(nothing, nothing, nothing),
         sites=sites,
+        markets=market.outside(1),
         target=customers,
         day=-scenario.warm_up_days,
     )
-    people.settle(world, base)
+    people.settle(world, first, base)
     return world

@@ -48,8 +48,11 @@ class Effects:
     youth: float = 0.5
     family: float = -0.3
     senior: float = -0.8
-    rival: float = 0.08
-    season: float = 0.02
+    enterprise: float = -0.1
+    kin: float = 0.8
+    rival: float = 0.2
+    announced_rise: float = 0.25
+    season: float = 0.05
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -90,6 +93,8 @@ class Scenario:
     sites: int | None = None
     customers_per_site: float = 100.0
     # people
+    household_share: float = 0.33
+    enterprise_share: float = 0.14
     prepaid_share: float = 0.18
     frailty_variance: float = 0.18
     marketing_consent_share: float = 0.62
@@ -100,6 +105,8 @@ class Scenario:
     site_outages_yearly: float = 3.5
     site_outage_hours: float = 2.5
     planned_work_yearly: float = 3.0
+    storm_factor: float = 1.0
+    storm_days: tuple[int, int] = (0, 0)
     bad_spell_factor: float = 5.0
     bad_spell_days: float = 40.0
     good_spell_days: float = 200.0
@@ -109,10 +116,15 @@ class Scenario:
     availability_target: float = 99.0
     # money
     bill_shocks_yearly: float = 0.45
-    price_rises_yearly: float = 0.3
+    price_rises_yearly: float = 0.25
+    general_rises_yearly: float = 0.6
+    surge: float = 0.0
+    surge_days: int = 60
     insolvencies_yearly: float = 0.035
     # touches
     touches: float = 1.0
+    control_share: float = 0.1
+    explore_share: float = 0.5
     login_share: float = 0.3
     complaints_yearly: float = 1.8
     complaint_open_share: float = 0.4
@@ -131,6 +143,10 @@ class Scenario:
     enquiry_memory_days: float = 30.0
     offer_memory_days: float = 90.0
     mood_memory_days: float = 25.0
+    kin_memory_days: float = 45.0
+    contact_memory_days: float = 30.0
+    sway_memory_days: float = 45.0
+    sick_line_days: float = 10.0
     # feeds
     revised_share: float = 0.01
     void_share: float = 0.001
@@ -145,7 +161,9 @@ class Scenario:
             value = getattr(self, item.name)
             if isinstance(value, int | float):
                 _check(item.name, value)
-            if item.name.endswith(("_days", "_hours")) or item.name == "customers_per_site":
+            if (
+                isinstance(value, int | float) and item.name.endswith(("_days", "_hours"))
+            ) or item.name == "customers_per_site":
                 self._positive(item.name, value)
 
     def _positive(self, name: str, value: float) -> None:

@@ -6,9 +6,28 @@ from features.simulator.scenario import NEEDS
 KEY_TYPES = ("customer", "account", "line", "msisdn", "email", "cookie", "device", "site", "market")
 PLANS = ("start", "plus", "max", "ultra")
 PLAN_PRICES = (18.0, 28.0, 40.0, 58.0)
-SEGMENTS = ("consumer", "youth", "family", "senior")
+SEGMENTS = ("consumer", "youth", "family", "senior", "enterprise")
 REGIONS = ("north", "east", "south", "west", "centre")
-OFFERS = ("none", "discount_10", "faster_plan", "device_offer", "loyalty_thanks", "tech_visit")
+ACTIONS = (
+    "do_nothing",
+    "loyalty_discount",
+    "right_size_plan",
+    "contract_renewal",
+    "faster_plan",
+    "device_offer",
+    "roaming_pass",
+    "extra_line",
+    "security_pack",
+    "bill_review",
+    "line_check",
+    "tech_visit",
+    "goodwill_credit",
+    "owner_call_back",
+    "how_to_help",
+    "outage_update",
+)
+CAMPAIGNS = ("faster_plan", "device_offer", "extra_line", "newsletter", "prize_draw")
+"""What other systems send."""
 
 _WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("journey", "action"): (
@@ -47,8 +66,8 @@ _WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("profile", "plan"): PLANS,
     ("profile", "segment"): SEGMENTS,
     ("profile", "region"): REGIONS,
-    ("contact", "action"): OFFERS,
-    ("calendar", "kind"): ("season", "rival_campaign"),
+    ("contact", "action"): (*ACTIONS, "newsletter", "prize_draw"),
+    ("calendar", "kind"): ("season", "rival_campaign", "price_rise"),
     ("calendar", "region"): REGIONS,
 }
 

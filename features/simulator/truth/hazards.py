@@ -5,8 +5,8 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from features.simulator import names
 from features.simulator.clock import clock
+from features.simulator.feeds import names
 from features.simulator.run import START, found, run
 from features.simulator.scenario import DEFAULT, Scenario
 from features.simulator.vocabulary import KEY_TYPES

@@ -3,7 +3,8 @@
 import numpy as np
 
 from features.simulator.clock import DAY
-from features.simulator.journeys import SPOKEN, touch, voice
+from features.simulator.draws import between
+from features.simulator.life.journeys import SPOKEN, touch, voice
 from features.simulator.vocabulary import code
 from features.simulator.world import World
 
@@ -12,11 +13,11 @@ SOLVED_DAILY = 1 / 30
 
 def complain(world: World) -> None:
     """Customers in a bad mood complain about what troubles them most."""
-    rng, people = world.streams["complaints"], world.people
-    who = world.happens(rng, world.alive, world.scenario.complaints_yearly * people.mood[world.alive])
-    left_open = rng.random(len(who)) < world.scenario.complaint_open_share
-    at = world.waking(rng, len(who))
-    channel = voice(world, who, rng, ("chat", "email", "social"), SPOKEN)
+    people, active = world.people, world.active
+    who = world.happens("complaints", active, world.scenario.complaints_yearly * people.mood[active])
+    left_open = world.roll("left open", who) < world.scenario.complaint_open_share
+    at = world.waking("complaints", who)
+    channel = voice(world, "complaints", who, ("chat", "email", "social"), SPOKEN)
     topic = _cause(world, who)
     for chosen, outcome in ((left_open, "open"), (~left_open, "solved")):
         words = {"channel": channel[chosen], "topic": topic[chosen]}
@@ -34,11 +35,11 @@ def _cause(world: World, who: np.ndarray) -> np.ndarray:
 
 def settle_complaints(world: World) -> None:
     """Open complaints are solved after a month or so, by a call."""
-    rng, people = world.streams["settlements"], world.people
-    unhappy = world.alive[people.complaints[world.alive] > 0]
-    who = world.happens(rng, unhappy, SOLVED_DAILY * 365.25)
-    at = world.waking(rng, len(who))
-    channel = voice(world, who, rng, ("chat",), ("call_center",))
+    people = world.people
+    unhappy = world.active[people.complaints[world.active] > 0]
+    who = world.happens("settlements", unhappy, SOLVED_DAILY * 365.25)
+    at = world.waking("settlements", who)
+    channel = voice(world, "settlements", who, ("chat",), ("call_center",))
     touch(world, who, at, phase="ask", channel=channel, action="call", topic="help", outcome="solved")
     people.complaints[who] = 0
     people.mood[who] *= 0.7
@@ -46,13 +47,12 @@ def settle_complaints(world: World) -> None:
 
 def enquire(world: World) -> None:
     """Some ask what it would take to leave; the discontented more often, and many of them stay."""
-    rng, people = world.streams["enquiries"], world.people
-    pull = np.exp(0.5 * people.pull[world.alive])
-    who = world.happens(rng, world.alive, world.scenario.enquiries_yearly * pull)
-    at = world.waking(rng, len(who))
-    channel = voice(world, who, rng, ("web", "chat", "app"), ("call_center", "retail"))
+    people, active = world.people, world.active
+    who = world.happens("enquiries", active, world.scenario.enquiries_yearly * np.exp(0.5 * people.pull[active]))
+    at = world.waking("enquiries", who)
+    channel = voice(world, "enquiries", who, ("web", "chat", "app"), ("call_center", "retail"))
     touch(world, who, at, phase="ask", channel=channel, action="cancel_enquiry", topic="contract", outcome="none")
     people.enquiries[who] += 1
-    looked = rng.random(len(who)) < 0.5
-    before = at[looked] - rng.integers(0, DAY, looked.sum())
-    touch(world, who[looked], before, phase="explore", channel="web", action="compare", topic="price")
+    looked = who[world.roll("looked", who) < 0.5]
+    before = at[np.isin(who, looked)] - (between(world.roll("looked when", looked), 0, DAY)).astype(np.int64)
+    touch(world, looked, before, phase="explore", channel="web", action="compare", topic="price")

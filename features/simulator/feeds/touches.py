@@ -1,15 +1,11 @@
-"""Touches: what customers do on the ten channels, by which key each channel knows them, and how they sound."""
+"""Touches as the channels' systems write them down: by which key each knows the customer, and how they sound."""
 
 import numpy as np
 
 from features.facts import CHANNELS
-from features.simulator.browsers import browse
-from features.simulator.vocabulary import code
+from features.simulator.feeds.browsers import browse
 from features.simulator.world import World
 
-Word = str | np.ndarray
-
-SPOKEN = ("call_center", "chat", "email", "social", "retail")
 CHAT_BY_COOKIE_SHARE = 0.5
 MEASURED = ("call", "complain", "chat", "survey", "share", "cancel_enquiry")
 """Actions whose words are heard or read, so that a sentiment can be measured."""
@@ -18,25 +14,19 @@ PAID = ("order", "renew", "pay", "top_up")
 """Actions worth money: a month's price."""
 
 
-def touch(
+def record(
     world: World,
     who: np.ndarray,
     at: np.ndarray,
-    *,
-    phase: Word,
-    channel: Word,
+    channels: np.ndarray,
     action: str,
-    topic: Word,
-    outcome: Word = "none",
+    words: dict[str, str | np.ndarray],
 ) -> None:
-    """Journey facts of customers, one each, keyed as the channel knows them, with sentiment and worth."""
-    if len(who) == 0:
-        return
-    rng = world.streams["touch"]
-    channels = np.full(len(who), code("journey", "channel", channel)) if isinstance(channel, str) else channel
+    """Journey facts, one for each of ``who``, keyed as the channel knows them, with sentiment and worth."""
+    rng = world.draws.stream("touch")
     feeling = _sentiment(world, who, rng) if action in MEASURED else np.full(len(who), np.nan)
     worth = world.people.price[who] if action in PAID else np.full(len(who), np.nan)
-    columns = {"phase": phase, "topic": topic, "outcome": outcome, "sentiment": feeling, "value": worth}
+    columns = {**words, "sentiment": feeling, "value": worth}
     for number in np.unique(channels):
         here = np.flatnonzero(channels == number)
         chosen = {name: value if isinstance(value, str) else value[here] for name, value in columns.items()}
@@ -76,12 +66,3 @@ def _keyed(
             ("customer", who[mobile < 0], everyone[mobile < 0]),
         ]
     return [("customer", who, everyone)]
-
-
-def voice(
-    world: World, who: np.ndarray, rng: np.random.Generator, digital: tuple[str, ...], spoken: tuple[str, ...]
-) -> np.ndarray:
-    """Channel codes: one of ``digital`` for digital people, else one of ``spoken``."""
-    online = rng.random(len(who)) < world.people.digital[who]
-    codes = [np.array([code("journey", "channel", name) for name in group]) for group in (digital, spoken)]
-    return np.where(online, rng.choice(codes[0], len(who)), rng.choice(codes[1], len(who)))

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from features.facts import SOURCES
-from features.simulator import corrections
 from features.simulator.clock import DAY, HOUR, MINUTE
-from features.simulator.streams import Streams
-from features.simulator.tables import Chunk, Value, coded, joined_chunks, own_columns, table
+from features.simulator.draws import Draws
+from features.simulator.feeds import corrections
+from features.simulator.feeds.tables import Chunk, Value, coded, joined_chunks, own_columns, table
 from features.simulator.vocabulary import KEY_TYPES
 
 LAGS: dict[str, tuple[float, float]] = {
@@ -44,9 +44,9 @@ class Batch:
 class Ledger:
     """Collects rows of every source. While ``open`` is false (the warm-up) rows are dropped."""
 
-    def __init__(self, streams: Streams, revised_share: float, void_share: float) -> None:
+    def __init__(self, draws: Draws, revised_share: float, void_share: float) -> None:
         self.open = False
-        self._streams = {name: streams[f"ledger of {name}"] for name in SOURCES}
+        self._streams = {name: draws.stream(f"ledger of {name}") for name in SOURCES}
         self._shares = (revised_share, void_share)
         self._chunks: dict[str, list[Chunk]] = {name: [] for name in SOURCES}
         self._next = dict.fromkeys(SOURCES, 0)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from features.simulator.clock import DAY
-from features.simulator.tables import Chunk
+from features.simulator.feeds.tables import Chunk
 
 CORRECTED: dict[str, str] = {"journey": "sentiment", "faults": "minutes", "sla": "actual", "usage": "value"}
 """Which column of a source is measured again."""

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.facts import SOURCES, Column
-from features.simulator import names
+from features.simulator.feeds import names
 from features.simulator.vocabulary import KEY_TYPES, code, words
 
 Value = str | float | bool | np.ndarray

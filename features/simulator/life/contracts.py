@@ -3,8 +3,8 @@
 import numpy as np
 
 from features.simulator.clock import DAY
-from features.simulator.journeys import touch, voice
-from features.simulator.vocabulary import OFFERS, code
+from features.simulator.life.journeys import touch, voice
+from features.simulator.vocabulary import CAMPAIGNS, code
 from features.simulator.world import World
 
 TERM_DAYS = 730
@@ -16,30 +16,23 @@ RENEWALS_YEARLY, LATER_RENEWALS_YEARLY = 4.2, 0.75
 
 def contract_state(world: World, who: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Three flags per customer: bound, ending, and out of contract (or never in one)."""
-    days = world.remaining()[who]
+    days = world.remaining(who)
     bound, free = days > ENDING_DAYS[1], days < ENDING_DAYS[0]
     return bound, ~bound & ~free, free
 
 
 def renewals(world: World) -> None:
     """Customers whose contract is ending or has ended bind themselves again, the contented more often."""
-    rng, people = world.streams["renewals"], world.people
-    _, ending, free = contract_state(world, world.alive)
-    able = ~people.prepaid[world.alive] & (people.noticed[world.alive] > world.now)
+    people = world.people
+    deciders = world.active[people.decider[world.active] == world.active]
+    _, ending, free = contract_state(world, deciders)
+    able = ~people.prepaid[deciders] & (people.noticed[deciders] > world.now)
     rate = able * np.where(ending, RENEWALS_YEARLY, np.where(free, LATER_RENEWALS_YEARLY, 0.0))
-    who = world.happens(rng, world.alive, rate * np.exp(-0.5 * people.mood[world.alive]))
-    channel = voice(world, who, rng, ("app", "web"), ("call_center", "retail"))
-    touch(
-        world,
-        who,
-        world.waking(rng, len(who)),
-        phase="buy",
-        channel=channel,
-        action="renew",
-        topic="contract",
-        outcome="ordered",
-    )
-    renew(world, who)
+    who = world.happens("renewals", deciders, rate * np.exp(-0.5 * people.mood[deciders]))
+    channel = voice(world, "renewals", who, ("app", "web"), ("call_center", "retail"))
+    at = world.waking("renewals", who)
+    touch(world, who, at, phase="buy", channel=channel, action="renew", topic="contract", outcome="ordered")
+    renew(world, world.alive[np.isin(people.decider[world.alive], who)])
 
 
 def renew(world: World, who: np.ndarray) -> None:
@@ -53,16 +46,23 @@ def renew(world: World, who: np.ndarray) -> None:
 
 
 def campaigns(world: World) -> None:
-    """Outbound offers to those who consented; an accepted one is remembered for a while."""
-    rng, people = world.streams["campaigns"], world.people
-    who = world.happens(rng, world.alive[people.marketing[world.alive]], world.scenario.campaigns_yearly)
-    at = world.waking(rng, len(who))
-    offer = rng.integers(0, len(OFFERS), len(who))
+    """Offers that other systems send to those who consented; an accepted one is remembered for a while."""
+    people = world.people
+    who = world.happens("campaigns", world.active[people.marketing[world.active]], world.scenario.campaigns_yearly)
+    accepted = world.roll("campaigns accepted", who) < 0.1
+    people.offers[who[accepted]] += 1
+    people.contacts[who] += 1
+    if not world.fork:
+        _record_campaign(world, who, accepted)
+
+
+def _record_campaign(world: World, who: np.ndarray, accepted: np.ndarray) -> None:
+    rng = world.draws.stream("campaigns")
+    at = world.waking("campaigns", who)
     channel = rng.choice([code("contact", "channel", name) for name in ("sms", "email", "call_center")], len(who))
-    accepted = (rng.random(len(who)) < 0.12) & (offer > 0)
+    action = rng.choice([code("contact", "action", name) for name in CAMPAIGNS], len(who))
     declined = (rng.random(len(who)) < 0.25) & ~accepted
     words = [code("contact", "response", word) for word in ("accepted", "declined", "none")]
     response = np.select([accepted, declined], words[:2], words[2])
-    shared = {"action": offer, "channel": channel, "response": response}
+    shared = {"action": action, "channel": channel, "response": response}
     world.ledger.add("contact", "customer", who, at, who, slot=1.0, origin="other", **shared)
-    people.offers[who[accepted]] += 1

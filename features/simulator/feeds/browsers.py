@@ -3,7 +3,7 @@
 import numpy as np
 
 from features.simulator.clock import DAY, MINUTE
-from features.simulator.registers import link
+from features.simulator.feeds.registers import link
 from features.simulator.state import Cookies
 from features.simulator.world import World
 
@@ -21,7 +21,7 @@ def visitors(world: World, born: np.ndarray) -> np.ndarray:
 
 def browse(world: World, who: np.ndarray, at: np.ndarray) -> np.ndarray:
     """The browsers customers use now, new where the old are worn out; some visits end in a login."""
-    rng, people, cookies = world.streams["browsers"], world.people, world.cookies
+    rng, people, cookies = world.draws.stream("browsers"), world.people, world.cookies
     once, first = np.unique(who, return_index=True)
     held = people.cookie[once]
     worn = held < 0
@@ -52,7 +52,7 @@ def log_in(world: World, who: np.ndarray, at: np.ndarray) -> None:
 
 def window_shop(world: World, cookies: np.ndarray, at: np.ndarray) -> None:
     """One to three nameless visits per browser, some days apart."""
-    rng = world.streams["window"]
+    rng = world.draws.stream("window")
     visits = rng.integers(1, 4, len(cookies))
     for k, (phase, action, topic) in enumerate(
         (("discover", "view", "plans"), ("explore", "search", "price"), ("explore", "compare", "plans"))
@@ -75,7 +75,7 @@ def window_shop(world: World, cookies: np.ndarray, at: np.ndarray) -> None:
 
 def passers_by(world: World) -> None:
     """Visitors who are nobody's and stay so."""
-    rng = world.streams["visitors"]
+    rng = world.draws.stream("visitors")
     n = int(rng.poisson(world.scenario.visitors_yearly * world.target / 365.25))
-    cookies = visitors(world, world.waking(rng, n))
+    cookies = visitors(world, world.waking_stream(rng, n))
     window_shop(world, cookies, world.cookies.born[cookies])

@@ -30,7 +30,7 @@ def resolved(world: World, lines: np.ndarray, cleared: np.ndarray, hours: np.nda
 
 def measure_month(world: World) -> None:
     """At the end of a month: the availability of every live line, its own faults and its site's outages together."""
-    lines = np.flatnonzero(np.isin(world.lines.owner, world.alive))
+    lines = np.flatnonzero(world.is_alive(world.lines.owner))
     owner = world.lines.owner[lines]
     lost = world.lines.lost[lines] + world.sites.lost[world.people.site[owner]]
     actual = 100 * (1 - np.minimum(lost / (MONTH_DAYS * 24 * 60), 1))

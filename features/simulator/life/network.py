@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.simulator.clock import DAY, HOUR, MINUTE
-from features.simulator.journeys import touch, voice
-from features.simulator.promises import resolved
+from features.simulator.clock import DAY, HOUR, MINUTE, YEAR_DAYS
+from features.simulator.draws import between, lanes, lognormal, pick
+from features.simulator.life.journeys import touch, voice
+from features.simulator.life.loops import ask
+from features.simulator.life.promises import resolved
 from features.simulator.state import Sites
 from features.simulator.vocabulary import REGIONS, code
 from features.simulator.world import World
@@ -19,6 +21,12 @@ PLANNED_WEIGHT = 0.1
 """How much of planned downtime is felt."""
 
 TRUCK_HOURS, CALLING_HOURS = 16.0, 8.0
+OUTAGE_KINDS, FAULT_KINDS = (0.55, 0.25, 0.2), (0.4, 0.35, 0.25)
+"""Shares of no service, slow, and drops."""
+
+WEAR_DAILY, MOST_WEAR = 1 / 240, 1.5
+SICK_FACTOR, BADLY_MENDED_SHARE = 9.0, 0.3
+"""A fault that was badly mended comes back ten times as often at first."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +51,19 @@ class Trouble:
 def build(rng: np.random.Generator, n: int) -> Sites:
     """``n`` sites of differing quality; ``quality`` multiplies the rate of outages."""
     return Sites(
+        lane=lanes("site", np.arange(n)),
+        realm=np.zeros(n, np.int64),
         region=rng.integers(0, len(REGIONS), n).astype(np.int8),
         quality=rng.gamma(1.5, 1 / 1.5, n),
         bad=rng.random(n) < 0.15,
+        wear=rng.uniform(0, MOST_WEAR / 2, n),
         lost=np.zeros(n),
     )
 
 
 def break_down(world: World) -> None:
     """Today's troubles, and the downtime of those that end today."""
-    _change_spells(world)
+    _degrade(world)
     _site_outages(world)
     _planned_work(world)
     _line_faults(world)
@@ -62,21 +73,32 @@ def break_down(world: World) -> None:
         np.add.at(world.people.mood, felt["who"], np.minimum(felt["hours"] / 12, 1.0))
 
 
-def _change_spells(world: World) -> None:
-    rng, sites, scenario = world.streams["spells"], world.sites, world.scenario
-    draw = rng.random(len(sites))
+def _degrade(world: World) -> None:
+    """Spells of many outages come and go; wear grows slowly until a site is worked on."""
+    sites, scenario = world.sites, world.scenario
+    draw = world.roll_lanes("spells", sites.lane)
     ends = sites.bad & (draw < 1 / scenario.bad_spell_days)
     begins = ~sites.bad & (draw < 1 / scenario.good_spell_days)
     sites.bad ^= ends | begins
+    sites.wear = np.minimum(sites.wear + sites.quality * WEAR_DAILY, MOST_WEAR)
+
+
+def _stormy(world: World) -> bool:
+    """Whether the scenario's bad network month is now; its days are counted from the end."""
+    begin, end = world.scenario.storm_days
+    return begin >= world.clock.days - world.day > end
 
 
 def _site_outages(world: World) -> None:
-    rng, sites, scenario = world.streams["outages"], world.sites, world.scenario
+    sites, scenario = world.sites, world.scenario
     rate = scenario.site_outages_yearly * sites.quality * np.where(sites.bad, scenario.bad_spell_factor, 1.0)
-    broken = world.happens(rng, np.arange(len(sites)), rate)
-    hours = rng.lognormal(np.log(scenario.site_outage_hours), 0.9, len(broken))
-    opened = world.now + rng.integers(0, DAY, len(broken))
-    category = rng.choice(3, len(broken), p=(0.55, 0.25, 0.2))
+    storm = scenario.storm_factor if _stormy(world) else 1.0
+    struck = world.roll_lanes("outages", sites.lane) < rate * (1 + sites.wear) * storm / YEAR_DAYS
+    broken = np.flatnonzero(struck)
+    lane = sites.lane[broken]
+    hours = lognormal(world.roll_lanes("outage hours", lane), scenario.site_outage_hours * storm**0.4, 0.9)
+    opened = world.now + (world.roll_lanes("outage begins", lane) * DAY).astype(np.int64)
+    category = pick(world.roll_lanes("outage kind", lane), OUTAGE_KINDS)
     trouble = Trouble("site", broken, opened, hours, category)
     _record(world, trouble)
     _strike(world, trouble, weight=1.0)
@@ -84,29 +106,37 @@ def _site_outages(world: World) -> None:
 
 
 def _planned_work(world: World) -> None:
-    rng, sites = world.streams["planned"], world.sites
-    chosen = world.happens(rng, np.arange(len(sites)), world.scenario.planned_work_yearly)
-    hours = rng.uniform(1, 4, len(chosen))
-    opened = world.now + rng.integers(HOUR, 3 * HOUR, len(chosen))
+    """Announced work in the small hours; a site is as good as new after it."""
+    sites = world.sites
+    rate = world.scenario.planned_work_yearly * (0.5 + sites.wear)
+    chosen = np.flatnonzero(world.roll_lanes("planned", sites.lane) < rate / YEAR_DAYS)
+    lane = sites.lane[chosen]
+    hours = between(world.roll_lanes("planned hours", lane), 1, 4)
+    opened = world.now + (between(world.roll_lanes("planned begins", lane), 1, 3) * HOUR).astype(np.int64)
     category = np.full(len(chosen), code("faults", "category", "planned_work"))
     trouble = Trouble("site", chosen, opened, hours, category, planned=True)
+    sites.wear[chosen] = 0.0
     _record(world, trouble)
     _strike(world, trouble, weight=PLANNED_WEIGHT)
 
 
 def _line_faults(world: World) -> None:
-    rng, lines, scenario = world.streams["faults"], world.lines, world.scenario
-    live = np.flatnonzero(np.isin(lines.owner, world.alive))
-    broken = world.happens(rng, live, scenario.line_faults_yearly * lines.quality[live])
-    hours = rng.lognormal(np.log(scenario.line_fault_hours), 0.85, len(broken))
-    opened = world.waking(rng, len(broken))
-    category = rng.choice(3, len(broken), p=(0.4, 0.35, 0.25))
-    truck = (hours > TRUCK_HOURS) & (rng.random(len(broken)) < 0.7)
+    lines, scenario = world.lines, world.scenario
+    live = np.flatnonzero(world.is_alive(lines.owner))
+    rate = scenario.line_faults_yearly * lines.quality[live] * (1 + SICK_FACTOR * lines.sick[live])
+    lane = lines.lane[live]
+    chosen = world.roll_lanes("faults", lane) < rate / YEAR_DAYS
+    broken, lane = live[chosen], lane[chosen]
+    hours = lognormal(world.roll_lanes("fault hours", lane), scenario.line_fault_hours, 0.85)
+    opened = world.now + (between(world.roll_lanes("fault begins", lane), 7.5, 22) * HOUR).astype(np.int64)
+    category = pick(world.roll_lanes("fault kind", lane), FAULT_KINDS)
+    truck = (hours > TRUCK_HOURS) & (world.roll_lanes("truck", lane) < 0.7)
     owner = lines.owner[broken]
     trouble = Trouble("line", broken, opened, hours, category, owner, truck)
     _record(world, trouble)
     world.agenda.put(DUE, world.clock.day_of(trouble.cleared), who=owner, hours=hours)
     lines.lost[broken] += hours * 60
+    lines.sick[broken] += np.where(truck, 0.3, 1.0) * (world.roll_lanes("badly mended", lane) < BADLY_MENDED_SHARE)
     resolved(world, broken, trouble.cleared, hours)
     _report(world, trouble, owner)
     _visit(world, broken[truck], owner[truck], trouble.cleared[truck])
@@ -114,7 +144,9 @@ def _line_faults(world: World) -> None:
 
 def _record(world: World, trouble: Trouble) -> None:
     """Two facts per case: opened with a first guess of how bad it is, and cleared with the minutes lost."""
-    rng, hours = world.streams["records"], trouble.hours
+    if world.fork:
+        return
+    rng, hours = world.draws.stream("records"), trouble.hours
     shared = {
         "case": world.next_cases(len(hours)),
         "category": trouble.category,
@@ -127,17 +159,8 @@ def _record(world: World, trouble: Trouble) -> None:
     ):
         told = {"minutes": np.round(hours * 60), "truck_roll": trouble.truck} if state == "cleared" else {}
         severity = np.zeros_like(severity) if trouble.planned else severity
-        world.ledger.add(
-            "faults",
-            trouble.key_type,
-            trouble.keys,
-            at,
-            trouble.owner,
-            state=state,
-            severity=severity,
-            **shared,
-            **told,
-        )
+        key = (trouble.key_type, trouble.keys, at, trouble.owner)
+        world.ledger.add("faults", *key, state=state, severity=severity, **shared, **told)
 
 
 def _strike(world: World, trouble: Trouble, weight: float) -> None:
@@ -149,32 +172,34 @@ def _strike(world: World, trouble: Trouble, weight: float) -> None:
 
 
 def _at_sites(world: World, sites: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The customers at each of the sites, and which of ``sites`` each is at."""
-    home = world.people.site[world.alive]
-    which, place = np.nonzero(sites[:, None] == home[None, :])
-    return world.alive[place], which
+    """The customers at each of the sites (no site twice), and which of ``sites`` each is at."""
+    place = np.full(len(world.sites), -1)
+    place[sites] = np.arange(len(sites))
+    which = place[world.people.site[world.alive]]
+    here = which >= 0
+    return world.alive[here], which[here]
 
 
 def _call_about(world: World, trouble: Trouble) -> None:
     """Some of those affected call while it lasts, the more the longer."""
-    rng = world.streams["outage_calls"]
     who, which = _at_sites(world, trouble.keys)
+    awake = np.isin(who, world.active)
+    who, which = who[awake], which[awake]
     hours = np.minimum(trouble.hours[which], CALLING_HOURS)
-    calls = rng.random(len(who)) < 0.04 * hours**0.5
-    who, hours = who[calls], hours[calls]
-    at = trouble.opened[which[calls]] + (rng.random(len(who)) * hours * HOUR).astype(np.int64)
-    channel = voice(world, who, rng, ("app", "chat", "ivr"), ("call_center", "ivr"))
+    calls = world.roll("outage calls", who) < 0.04 * hours**0.5
+    who, which, hours = who[calls], which[calls], hours[calls]
+    at = trouble.opened[which] + (world.roll("outage called", who) * hours * HOUR).astype(np.int64)
+    channel = voice(world, "outage calls", who, ("app", "chat", "ivr"), ("call_center", "ivr"))
     touch(world, who, at, phase="ask", channel=channel, action="call", topic="outage", outcome="solved")
 
 
 def _report(world: World, trouble: Trouble, owner: np.ndarray) -> None:
     """Most own faults are reported by a call, within the hour before the case opens."""
-    rng = world.streams["reports"]
-    called = rng.random(len(owner)) < 0.7
+    called = (world.roll("reports", owner) < 0.7) & np.isin(owner, world.active)
     who = owner[called]
-    at = trouble.opened[called] - rng.integers(1, 60, len(who)) * MINUTE
-    channel = voice(world, who, rng, ("chat", "app"), ("call_center",))
-    touch(world, who, at, phase="ask", channel=channel, action="call", topic="outage", outcome="handed_off")
+    at = trouble.opened[called] - (between(world.roll("reported", who), 1, 60) * MINUTE).astype(np.int64)
+    channel = voice(world, "reports", who, ("chat", "app"), ("call_center",))
+    ask(world, "reports", who, at, channel, "call", np.full(len(who), code("journey", "topic", "outage")))
 
 
 def _visit(world: World, lines: np.ndarray, owner: np.ndarray, at: np.ndarray) -> None:

@@ -10,7 +10,7 @@ def introduce(world: World, who: np.ndarray, profile_at: np.ndarray) -> None:
     """Make customers known: who belongs to what, and their first profile."""
     people, ledger = world.people, world.ledger
     since = people.joined[who]
-    link(world, "customer", who, "account", who, since, who)
+    link(world, "customer", who, "account", people.account[who], since, who)
     link(world, "email", who, "customer", who, since, who)
     link(world, "customer", who, "site", people.site[who], since, who)
     lines = np.flatnonzero(np.isin(world.lines.owner, who))
