@@ -60,17 +60,17 @@ def _key(text: str) -> np.uint64:
 
 
 class Draws:
-    """All chance of one simulation. ``replay`` 0 is the operator's own history, others are further futures of it."""
+    """All chance of one simulation."""
 
     def __init__(self, seed: int) -> None:
-        self._seed = seed
+        self.seed = seed
         self._keys: dict[str, np.uint64] = {}
         self._streams: dict[str, np.random.Generator] = {}
 
     def uniform(self, topic: str, day: int, who: np.ndarray) -> np.ndarray:
         """(n,) numbers in (0, 1), one per lane, the same ones whenever asked."""
         if topic not in self._keys:
-            self._keys[topic] = _key(f"{self._seed}/{topic}")
+            self._keys[topic] = _key(f"{self.seed}/{topic}")
         with np.errstate(over="ignore"):
             key = self._keys[topic] + np.uint64(day & 0xFFFFFFFF) * _STEP
         return _uniform(np.uint64(_mixed(key)), np.ascontiguousarray(who))  # type: ignore[no-any-return]
@@ -78,7 +78,7 @@ class Draws:
     def stream(self, name: str) -> np.random.Generator:
         """A generator of its own for what is drawn in order: another stream's draws never move it."""
         if name not in self._streams:
-            sequence = np.random.SeedSequence(self._seed, spawn_key=(int(_key(name)),))
+            sequence = np.random.SeedSequence(self.seed, spawn_key=(int(_key(name)),))
             self._streams[name] = np.random.Generator(np.random.PCG64(sequence))
         return self._streams[name]
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
-from itertools import pairwise
+from enum import Enum, auto
 
 import numpy as np
 
-from features.simulator.clock import DAY, Clock, clock
+from features.simulator.clock import Clock, clock
 from features.simulator.draws import Draws
 from features.simulator.feeds import browsers, registers
 from features.simulator.feeds.ledger import Batch, Ledger
@@ -57,26 +57,36 @@ def simulate(
 
 
 def _months(world: World, progress: Callable[[int, int], None] | None) -> Iterator[Batch]:
-    days = run(world)
-    bounds = world.clock.bounds
-    for done, (begin, end) in enumerate(pairwise(bounds), start=1):
-        last = (end - world.clock.start) // DAY - 1
-        while world.day < last:
-            next(days)
-        yield from world.ledger.deliver(world.people.joined, world.people.ended, begin, end)
-        if progress:
-            progress(done, len(bounds) - 1)
+    bounds, done = world.clock.bounds, 0
+    for part in run(world):
+        tomorrow = world.clock.midnight(world.day + 1)
+        if part is Part.NIGHT and tomorrow == bounds[done + 1]:
+            yield from world.ledger.deliver(world.people.joined, world.people.ended, bounds[done], tomorrow)
+            done += 1
+            if progress:
+                progress(done, len(bounds) - 1)
 
 
-def run(world: World) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Live day after day, the warm-up first; gives after each who could leave and with which probability."""
+class Part(Enum):
+    """Where in a day the world stands: before anything happened, when all contacts were made, at its end."""
+
+    MORNING = auto()
+    CONTACTED = auto()
+    NIGHT = auto()
+
+
+def run(world: World) -> Iterator[Part]:
+    """Live day after day, the warm-up first, halting at each part of each day."""
     for day in range(-world.scenario.warm_up_days, world.clock.days):
         world.wake(day)
         if day == 0:
             world.ledger.open = True
             registers.open_books(world)
+        yield Part.MORNING
         live(world)
-        yield evening(world)
+        yield Part.CONTACTED
+        end(world)
+        yield Part.NIGHT
 
 
 def live(world: World) -> None:
@@ -103,13 +113,12 @@ def live(world: World) -> None:
     complaints.enquire(world)
 
 
-def evening(world: World, decided: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """The rest of the day: decisions, endings, forgetting; returns who could leave and with which probability."""
-    if decided:
+def end(world: World, *, decided: bool = False) -> None:
+    """The rest of the day: decisions unless they were ``decided`` already, endings, forgetting."""
+    if not decided:
         decisions.decide(world)
-    risk = hazards.leave(world)
+    hazards.leave(world)
     hazards.fade(world)
-    return risk
 
 
 def found(customers: int, time: Clock, seed: int, scenario: Scenario) -> World:

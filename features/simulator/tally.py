@@ -1,4 +1,6 @@
-"""Running sums of probabilities, by lane of a fork and horizon."""
+"""Running sums of probabilities, for each customer of a fork."""
+
+from collections import defaultdict
 
 import numpy as np
 
@@ -9,23 +11,25 @@ class Tally:
     The sum over days of the chance that an event happens on that day, taken as long as it has not happened, has the
     probability of the event as its mean (it is the event's compensator). It varies far less than counting whether the
     event came, so that few replays are enough.
-
-    ``sums[topic]`` (n, horizons): the chance of the topic's event within the first so many days; ``met[topic]`` (n,): it
-    came, so that nothing more is added.
     """
 
-    def __init__(self, n: int, begin: int, horizons: tuple[int, ...], topics: tuple[str, ...]) -> None:
-        self._begin, self._horizons = begin, np.array(horizons)
-        self.met = {topic: np.zeros(n, bool) for topic in topics}
-        self.sums = {topic: np.zeros((n, len(horizons))) for topic in topics}
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._days: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
+        self.met: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(n, bool))
+        """(n,) by topic: the event came, so that nothing more is added."""
 
-    @property
-    def last(self) -> int:
-        """The first day that no horizon reaches."""
-        return self._begin + int(self._horizons.max())
-
-    def add(self, topic: str, day: int, who: np.ndarray, amount: np.ndarray) -> None:
+    def add(self, topic: str, day: int, who: np.ndarray, amount: np.ndarray | float) -> None:
         """Note what may happen on a day to each of ``who`` (no one twice)."""
-        inside = day - self._begin < self._horizons
-        if topic in self.sums and inside.any():
-            self.sums[topic][who] += amount[:, None] * inside
+        days = self._days[topic]
+        if day not in days:
+            days[day] = np.zeros(self._n, np.float32)
+        days[day][who] += amount
+
+    def within(self, topic: str, begin: int, end: int) -> np.ndarray:
+        """(n,) the chance that the topic's event comes on one of the days ``begin <= day < end``."""
+        total = np.zeros(self._n)
+        for day, amounts in self._days[topic].items():
+            if begin <= day < end:
+                total += amounts
+        return total

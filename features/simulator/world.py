@@ -74,6 +74,8 @@ class World:
     """Fault cases opened so far."""
     decisions: int = 0
     """Decisions made so far."""
+    risk: tuple[np.ndarray, np.ndarray] = field(default_factory=lambda: (np.zeros(0, np.int64), np.zeros(0)))
+    """Who could decide to leave on the last day lived, and with which probability."""
     tally: Tally | None = None
     """Where a fork adds up the probabilities of what it watches for."""
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from features.facts import CHANNELS
 from features.simulator.feeds.browsers import browse
+from features.simulator.vocabulary import code
+from features.simulator.vocabulary import words as vocabulary
 from features.simulator.world import World
 
 CHAT_BY_COOKIE_SHARE = 0.5
@@ -13,19 +15,25 @@ MEASURED = ("call", "complain", "chat", "survey", "share", "cancel_enquiry")
 PAID = ("order", "renew", "pay", "top_up")
 """Actions worth money: a month's price."""
 
+_MEASURED, _PAID = (np.isin(vocabulary("journey", "action"), group) for group in (MEASURED, PAID))
+
 
 def record(
     world: World,
     who: np.ndarray,
     at: np.ndarray,
     channels: np.ndarray,
-    action: str,
     words: dict[str, str | np.ndarray],
 ) -> None:
-    """Journey facts, one for each of ``who``, keyed as the channel knows them, with sentiment and worth."""
+    """Journey facts, one for each of ``who``, keyed as the channel knows them, with sentiment and worth.
+
+    ``words``: phase, action, topic and outcome, each a word for all or (n,) codes.
+    """
     rng = world.draws.stream("touch")
-    feeling = _sentiment(world, who, rng) if action in MEASURED else np.full(len(who), np.nan)
-    worth = world.people.price[who] if action in PAID else np.full(len(who), np.nan)
+    given_action = words["action"]
+    action = code("journey", "action", given_action) if isinstance(given_action, str) else given_action
+    feeling = np.where(_MEASURED[action], _sentiment(world, who, rng), np.nan)
+    worth = np.where(_PAID[action], world.people.price[who], np.nan)
     columns = {**words, "sentiment": feeling, "value": worth}
     for number in np.unique(channels):
         here = np.flatnonzero(channels == number)
@@ -33,9 +41,7 @@ def record(
         for key_type, keys, part in _keyed(world, CHANNELS[number], who[here], at[here], rng):
             given = {name: value if isinstance(value, str) else value[part] for name, value in chosen.items()}
             owner = who[here][part]
-            world.ledger.add(
-                "journey", key_type, keys, at[here][part], owner, channel=CHANNELS[number], action=action, **given
-            )
+            world.ledger.add("journey", key_type, keys, at[here][part], owner, channel=CHANNELS[number], **given)
 
 
 def _sentiment(world: World, who: np.ndarray, rng: np.random.Generator) -> np.ndarray:

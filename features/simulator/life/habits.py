@@ -56,6 +56,11 @@ HABITS = (
 
 _YEARLY = np.array([habit.yearly for habit in HABITS])
 _LEAN = np.array([habit.lean for habit in HABITS])
+_MATTERS = np.array([habit.matters for habit in HABITS])
+_CODES = {
+    name: np.array([code("journey", name, getattr(habit, name)) for habit in HABITS])
+    for name in ("phase", "channel", "action", "topic", "outcome")
+}
 _STEADY, _LEANING = float(_YEARLY.sum()), float((_YEARLY * _LEAN).sum())
 ENTERPRISE_TOUCHES = 0.5
 """An enterprise's own desk answers the other half."""
@@ -68,11 +73,13 @@ def live_on(world: World) -> None:
     firm = np.where(people.segment[active] == SEGMENTS.index("enterprise"), ENTERPRISE_TOUCHES, 1.0)
     who = world.happens("habits", active, (_STEADY + _LEANING * lean) * world.scenario.touches * firm)
     which = _which(world, who)
-    at = world.waking("habits", who)
-    for number, habit in enumerate(HABITS):
-        chosen = which == number
-        if chosen.any() and (habit.matters or not world.fork):
-            _do(world, habit, who[chosen], at[chosen])
+    if world.fork:
+        who, which = who[_MATTERS[which]], which[_MATTERS[which]]
+    at, asked = world.waking("habits", who), _CODES["phase"][which] == code("journey", "phase", "ask")
+    words = {name: codes[which] for name, codes in _CODES.items()}
+    touch(world, who[~asked], at[~asked], **{name: values[~asked] for name, values in words.items()})
+    question = {name: words[name][asked] for name in ("channel", "action", "topic")}
+    ask(world, "habit", who[asked], at[asked], **question)
 
 
 def _which(world: World, who: np.ndarray) -> np.ndarray:
@@ -80,12 +87,3 @@ def _which(world: World, who: np.ndarray) -> np.ndarray:
     rates = _YEARLY * (1 + _LEAN * (2 * world.people.digital[who, None] - 1))
     reached = np.cumsum(rates, axis=1)
     return np.argmax(reached > (world.roll("which habit", who) * reached[:, -1])[:, None], axis=1)
-
-
-def _do(world: World, habit: Habit, who: np.ndarray, at: np.ndarray) -> None:
-    if habit.phase == "ask":
-        channel = np.full(len(who), code("journey", "channel", habit.channel))
-        ask(world, "habit", who, at, channel, habit.action, np.full(len(who), code("journey", "topic", habit.topic)))
-    else:
-        words = {"phase": habit.phase, "channel": habit.channel, "topic": habit.topic, "outcome": habit.outcome}
-        touch(world, who, at, action=habit.action, **words)

@@ -105,13 +105,14 @@ def daily(world: World, who: np.ndarray) -> np.ndarray:
     return np.maximum(LEAST * chance, chance + sway)
 
 
-def leave(world: World) -> tuple[np.ndarray, np.ndarray]:
-    """Let the day's endings come; returns who could decide to leave today and with which probability."""
+def leave(world: World) -> None:
+    """Let the day's endings come."""
     people = world.people
     np.clip(people.sway, MOST_HELP, MOST_HARM, out=people.sway)
     at_risk = world.alive[(people.noticed[world.alive] > world.now) & ~people.silent[world.alive]]
     people.pull[at_risk] = pulls(world, at_risk)
     chance = daily(world, at_risk)
+    world.risk = (at_risk, chance)
     _watch(world, at_risk, chance)
     leaving = at_risk[world.roll("voluntary", people.decider[at_risk]) < chance]
     quiet = people.prepaid[leaving] & (world.roll("quietly", leaving) < SILENT_SHARE)
@@ -121,7 +122,6 @@ def leave(world: World) -> tuple[np.ndarray, np.ndarray]:
     _go_away(world)
     _compete(world)
     _report_ends(world)
-    return at_risk, chance
 
 
 def _watch(world: World, who: np.ndarray, chance: np.ndarray) -> None:

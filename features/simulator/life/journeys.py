@@ -22,7 +22,7 @@ def touch(
     *,
     phase: Word,
     channel: Word,
-    action: str,
+    action: Word,
     topic: Word,
     outcome: Word = "none",
 ) -> None:
@@ -32,7 +32,7 @@ def touch(
     channels = np.full(len(who), code("journey", "channel", channel)) if isinstance(channel, str) else channel
     _note(world, who, at, channels)
     if not world.fork:
-        record(world, who, at, channels, action, {"phase": phase, "topic": topic, "outcome": outcome})
+        record(world, who, at, channels, {"phase": phase, "action": action, "topic": topic, "outcome": outcome})
 
 
 def _note(world: World, who: np.ndarray, at: np.ndarray, channels: np.ndarray) -> None:

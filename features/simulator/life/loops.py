@@ -5,7 +5,7 @@ import numpy as np
 from features.facts import CHANNELS
 from features.simulator.clock import MINUTE
 from features.simulator.draws import between, whole
-from features.simulator.life.journeys import touch
+from features.simulator.life.journeys import Word, touch
 from features.simulator.vocabulary import code
 from features.simulator.world import World
 
@@ -22,7 +22,7 @@ _BY_MACHINE = np.isin(CHANNELS, ("chat", "ivr", "app", "email", "social"))
 
 
 def ask(
-    world: World, label: str, who: np.ndarray, at: np.ndarray, channel: np.ndarray, action: str, topic: np.ndarray
+    world: World, label: str, who: np.ndarray, at: np.ndarray, channel: np.ndarray, action: Word, topic: np.ndarray
 ) -> None:
     """A question of each of ``who``; what is not solved is handed to a call, asked again later, or stays open."""
     if len(who) == 0:
@@ -32,7 +32,8 @@ def ask(
     left = unsolved & ~handed
     for chosen, outcome in ((~unsolved, "solved"), (handed, "handed_off"), (left, "open")):
         words = {"channel": channel[chosen], "topic": topic[chosen], "outcome": outcome}
-        touch(world, who[chosen], at[chosen], phase="ask", action=action, **words)
+        done = action if isinstance(action, str) else action[chosen]
+        touch(world, who[chosen], at[chosen], phase="ask", action=done, **words)
     np.add.at(world.people.mood, who[unsolved], ANNOYANCE)
     again = left & (world.roll(f"{label} again", who) < AGAIN_SHARE)
     later = world.day + whole(world.roll(f"{label} when", who[again]), *AGAIN_DAYS)

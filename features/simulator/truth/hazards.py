@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from features.simulator.clock import clock
 from features.simulator.feeds import names
-from features.simulator.run import START, found, run
+from features.simulator.run import START, Part, found, run
 from features.simulator.scenario import DEFAULT, Scenario
 from features.simulator.vocabulary import KEY_TYPES
 
@@ -23,9 +23,9 @@ def hazards(
     """
     world = found(customers, clock(start, months), seed, scenario)
     books = _Books(world.clock.bounds)
-    for who, chance in run(world):
-        if world.day >= 0:
-            books.note(world.now, who, chance)
+    for part in run(world):
+        if part is Part.NIGHT and world.day >= 0:
+            books.note(world.now, *world.risk)
     return books.table(world.people.frailty, world.people.noticed)
 
 
