@@ -99,20 +99,20 @@ class Scenario:
     frailty_variance: float = 0.18
     marketing_consent_share: float = 0.62
     profiling_consent_share: float = 0.8
-    moves_yearly: float = 0.07
+    moves_yearly: float = 0.085
     visitors_yearly: float = 1.2
     # network
-    site_outages_yearly: float = 3.5
-    site_outage_hours: float = 2.5
+    site_outages_yearly: float = 2.2
+    site_outage_hours: float = 2.0
     planned_work_yearly: float = 3.0
     storm_factor: float = 1.0
     storm_days: tuple[int, int] = (0, 0)
     bad_spell_factor: float = 5.0
     bad_spell_days: float = 40.0
     good_spell_days: float = 200.0
-    line_faults_yearly: float = 0.75
-    line_fault_hours: float = 13.0
-    resolution_target_hours: float = 24.0
+    line_faults_yearly: float = 0.36
+    line_fault_hours: float = 17.0
+    resolution_target_hours: float = 48.0
     availability_target: float = 99.0
     # money
     bill_shocks_yearly: float = 0.45
@@ -120,7 +120,7 @@ class Scenario:
     general_rises_yearly: float = 0.6
     surge: float = 0.0
     surge_days: int = 60
-    insolvencies_yearly: float = 0.035
+    insolvencies_yearly: float = 0.05
     # touches
     touches: float = 1.0
     control_share: float = 0.1
@@ -131,7 +131,7 @@ class Scenario:
     enquiries_yearly: float = 0.22
     campaigns_yearly: float = 0.9
     # ends
-    churn_monthly: float = 0.0152
+    churn_monthly: float = 0.0145
     moved_away_yearly: float = 0.012
     deaths_yearly: float = 0.006
     rival_campaigns_yearly: float = 3.0

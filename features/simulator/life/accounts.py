@@ -18,27 +18,30 @@ def largest_enterprise(customers: int) -> int:
 
 
 def form(scenario: Scenario, rng: np.random.Generator, customers: int, target: int) -> tuple[np.ndarray, np.ndarray]:
-    """(kinds, sizes) of new accounts with about that many customers in all (never more), of an operator of ``target``."""
-    kinds, sizes = [], []
-    left = customers
-    mean = _mean_sizes(target)
-    shares = np.array(
-        [1 - scenario.household_share - scenario.enterprise_share, scenario.household_share, scenario.enterprise_share]
-    )
-    per_account = shares / mean
-    while left > 0:
-        n = max(8, int(left * per_account.sum()))
-        kind = rng.choice(3, n, p=per_account / per_account.sum())
-        size = _sizes(rng, kind, target)
-        fits = np.cumsum(size) <= left
-        kinds.append(kind[fits])
-        sizes.append(size[fits])
-        left -= int(size[fits].sum())
-        if not fits.all():
-            kinds.append(np.zeros(left, np.int64))
-            sizes.append(np.ones(left, np.int64))
-            left = 0
-    return np.concatenate(kinds or [np.zeros(0, np.int64)]), np.concatenate(sizes or [np.zeros(0, np.int64)])
+    """(kinds, sizes) of accounts with exactly that many customers, for an operator of ``target`` customers."""
+    kinds, sizes = draw(scenario, rng, customers, target)
+    within = np.cumsum(sizes) <= customers
+    left = customers - int(sizes[within].sum())
+    alone = np.ones(left, np.int64)
+    return np.concatenate([kinds[within], SINGLE * alone]), np.concatenate([sizes[within], alone])
+
+
+def draw(scenario: Scenario, rng: np.random.Generator, n: int, target: int) -> tuple[np.ndarray, np.ndarray]:
+    """(kinds, sizes) of ``n`` accounts, whose kinds hold the scenario's shares of customers."""
+    kind = rng.choice(3, n, p=_per_account(scenario, target)[0])
+    return kind, _sizes(rng, kind, target)
+
+
+def mean_size(scenario: Scenario, target: int) -> float:
+    """How many customers an account has on average."""
+    return _per_account(scenario, target)[1]
+
+
+def _per_account(scenario: Scenario, target: int) -> tuple[np.ndarray, float]:
+    """The shares of the kinds among accounts, from their shares among customers; and the mean size."""
+    household, enterprise = scenario.household_share, scenario.enterprise_share
+    accounts = np.array([1 - household - enterprise, household, enterprise]) / _mean_sizes(target)
+    return accounts / accounts.sum(), float(1 / accounts.sum())
 
 
 def _mean_sizes(target: int) -> np.ndarray:

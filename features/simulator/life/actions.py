@@ -37,8 +37,8 @@ class Action:
 
 # Whoever had forgotten that they could leave is reminded of it by a retention offer; whoever is angry does not want
 # to be sold anything.
-_REMINDED = {"contented_asleep": 1.8, "fatigue": 0.5}
-_SOLD_TO = {"mood": 1.1, "open_loop": 1.0, "fatigue": 0.6}
+_REMINDED = {"contented_asleep": 2.2, "fatigue": 0.5}
+_SOLD_TO = {"mood": 1.8, "open_loop": 1.5, "fatigue": 0.5}
 
 CATALOGUE = (
     Action("do_nothing", "none", {"one": -99.0}, consent=False),
@@ -47,7 +47,7 @@ CATALOGUE = (
         "retention",
         {"one": -0.3, "rise": 0.6, "enquired": 0.4, "need lower_price": 0.9},
         shown=_REMINDED,
-        accepted={"one": -0.5, "rise": -1.3, "enquired": -1.6, "ending": -0.9, "need lower_price": -0.6},
+        accepted={"one": -1.2, "rise": -2.5, "enquired": -4.0, "ending": -2.0, "need lower_price": -1.5},
         tilt={"enquired": 2.0, "ending": 1.0},
         need="lower_price",
         discount=0.10,
@@ -57,7 +57,7 @@ CATALOGUE = (
         "retention",
         {"one": -1.3, "rise": 0.6, "need lower_price": 1.2},
         shown={"fatigue": 0.4},
-        accepted={"one": -0.4, "rise": -1.0, "shock": -0.6, "need lower_price": -0.8},
+        accepted={"one": -0.8, "rise": -2.5, "shock": -1.5, "need lower_price": -2.0},
         tilt={"rise": 2.0},
         need="lower_price",
         discount=0.06,
@@ -67,7 +67,7 @@ CATALOGUE = (
         "retention",
         {"one": -1.2, "ending": 0.7, "mood": -1.0, "enquired": -0.5},
         shown={"mood": 1.6, "enquired": 0.8, "contented_asleep": 0.9, "fatigue": 0.4},
-        accepted={"one": -0.8, "ending": -1.6},
+        accepted={"one": -2.0, "ending": -4.0},
         tilt={"ending": 2.0},
     ),
     Action(
@@ -75,7 +75,7 @@ CATALOGUE = (
         "upsell",
         {"one": -2.6, "need faster_line": 2.4},
         shown=_SOLD_TO,
-        accepted={"need faster_line": -0.6},
+        accepted={"need faster_line": -1.5},
         need="faster_line",
     ),
     Action(
@@ -83,7 +83,7 @@ CATALOGUE = (
         "upsell",
         {"one": -2.5, "need device": 2.3},
         shown=_SOLD_TO,
-        accepted={"one": -0.3, "need device": -0.5},
+        accepted={"one": -1.0, "need device": -1.0},
         need="device",
     ),
     Action(
@@ -98,7 +98,7 @@ CATALOGUE = (
         "upsell",
         {"one": -3.0, "need extra_line": 2.5},
         shown=_SOLD_TO,
-        accepted={"one": -0.6},
+        accepted={"one": -1.5},
         need="extra_line",
     ),
     Action(
@@ -113,7 +113,7 @@ CATALOGUE = (
         "bill_review",
         "care",
         {"one": -0.6, "shock": 1.2, "need bill_clarity": 1.4},
-        accepted={"one": 0.1, "shock": -1.6, "need bill_clarity": -0.8},
+        accepted={"one": 0.2, "shock": -4.0, "need bill_clarity": -1.5},
         tilt={"shock": 2.0},
         need="bill_clarity",
         consent=False,
@@ -123,7 +123,7 @@ CATALOGUE = (
         "care",
         {"one": 0.2, "downtime": 0.8},
         shown={"fatigue": 0.2},
-        accepted={"downtime": -1.2, "need reliable_line": -0.5},
+        accepted={"downtime": -2.4, "need reliable_line": -1.0},
         tilt={"downtime": 2.0},
         consent=False,
     ),
@@ -132,7 +132,7 @@ CATALOGUE = (
         "mission",
         {"one": -0.7, "downtime": 1.0, "need reliable_line": 1.0},
         shown={"one": 0.2},
-        accepted={"one": 0.3, "downtime": -2.4, "need reliable_line": -1.2},
+        accepted={"one": 0.8, "downtime": -6.0, "need reliable_line": -2.5},
         tilt={"downtime": 1.0},
         need="reliable_line",
         consent=False,
@@ -141,8 +141,8 @@ CATALOGUE = (
         "goodwill_credit",
         "care",
         {"one": 2.2},
-        shown={"bound": 0.15},
-        accepted={"breach": -1.8, "downtime": -0.6},
+        shown={"bound": 0.3},
+        accepted={"breach": -3.0, "downtime": -1.0},
         tilt={"breach": 2.0},
         discount=0.02,
         consent=False,
@@ -151,7 +151,7 @@ CATALOGUE = (
         "owner_call_back",
         "care",
         {"one": 1.0, "mood": 0.5},
-        accepted={"open_loop": -2.2, "mood": -0.8},
+        accepted={"open_loop": -3.5, "mood": -2.0},
         tilt={"open_loop": 2.0},
         consent=False,
     ),
@@ -160,11 +160,11 @@ CATALOGUE = (
         "care",
         {"one": -0.9, "need help_using": 1.8},
         shown={"mood": 0.5},
-        accepted={"one": -0.1, "need help_using": -0.7},
+        accepted={"one": -0.2, "need help_using": -1.8},
         need="help_using",
         consent=False,
     ),
-    Action("outage_update", "service_message", {"one": 4.0}, shown={"downtime": -0.5}, consent=False),
+    Action("outage_update", "service_message", {"one": 4.0}, shown={"downtime": -0.7}, consent=False),
 )
 assert tuple(action.id for action in CATALOGUE) == ACTIONS
 
@@ -205,7 +205,7 @@ def eligible(world: World, who: np.ndarray) -> np.ndarray:
     postpaid = ~people.prepaid[who]
     firm = people.segment[who] == SEGMENTS.index("enterprise")
     failed, broken, open_loop = people.downtime[who], people.breaches[who], people.complaints[who] > 0
-    calm = (failed < 4) & (broken < 0.3) & ~open_loop
+    calm = (failed < 8) & (broken < 0.3) & ~open_loop
     always = np.ones(len(who), bool)
     rules = {
         "loyalty_discount": postpaid & (days < 90),
@@ -217,11 +217,11 @@ def eligible(world: World, who: np.ndarray) -> np.ndarray:
         "extra_line": calm & ~firm & (people.lines[who] < 4),
         "security_pack": calm,
         "bill_review": postpaid & ~firm & (people.shocks[who] > 0.1),
-        "line_check": failed > 1,
-        "tech_visit": failed > 8,
-        "goodwill_credit": broken > 0.1,
+        "line_check": failed > 5,
+        "tech_visit": failed > 12,
+        "goodwill_credit": broken > 0.3,
         "owner_call_back": open_loop,
-        "outage_update": failed > 6,
+        "outage_update": failed > 20,
     }
     allowed = np.stack([rules.get(action.id, always) for action in CATALOGUE], axis=1)
     asks = np.array([action.consent for action in CATALOGUE])

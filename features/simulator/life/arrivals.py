@@ -6,7 +6,7 @@ from features.simulator.clock import HOUR, MINUTE
 from features.simulator.draws import between, whole
 from features.simulator.feeds.browsers import log_in, visitors, window_shop
 from features.simulator.feeds.registers import introduce, link
-from features.simulator.life.accounts import entered, form
+from features.simulator.life.accounts import draw, entered, mean_size
 from features.simulator.life.journeys import touch
 from features.simulator.life.people import newcomers, settle
 from features.simulator.vocabulary import code
@@ -17,7 +17,8 @@ def attract(world: World) -> None:
     """Replace those who left: prospects come by today and join one to three weeks later, some with others."""
     rng = world.draws.stream("attract")
     vacancies = max(0, world.target - len(world.alive) - world.waiting)
-    kinds, sizes = form(world.scenario, rng, int(rng.poisson(vacancies / 5)), world.target)
+    coming = rng.poisson(vacancies / 5 / mean_size(world.scenario, world.target))
+    kinds, sizes = draw(world.scenario, rng, int(coming), world.target)
     cookies = visitors(world, world.waking_stream(rng, len(kinds)))
     world.agenda.put("join", world.day + rng.integers(5, 22, len(kinds)), cookie=cookies, kind=kinds, size=sizes)
     world.waiting += int(sizes.sum())

@@ -11,7 +11,7 @@ TERM_DAYS = 730
 ENDING_DAYS = (-20.0, 45.0)
 """Days to the end of a contract, from and to, in which it is about to end or just ended."""
 
-RENEWALS_YEARLY, LATER_RENEWALS_YEARLY = 4.2, 0.75
+RENEWALS_YEARLY, LATER_RENEWALS_YEARLY = 3.0, 0.42
 
 
 def contract_state(world: World, who: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ PLAN_SHARES = (0.3, 0.4, 0.2, 0.1)
 TENURE_MONTHS = 40.0
 PAST_HAZARD_MONTHLY = 0.018
 CONTRACT_DAYS = (365, 730)
-FREE_MONTHS = 6.0
+FREE_MONTHS = 14.0
 
 _MEMORIES = (
     "downtime",
@@ -72,7 +72,7 @@ def _contracts(rng: np.random.Generator, people: People, now: int) -> np.ndarray
     """When contracts end or ended: bound for two years, then free until renewed, seen at a random moment."""
     n = len(people)
     age = (now - people.joined) / DAY
-    free = (age > CONTRACT_DAYS[1]) & (rng.random(n) < 0.18)
+    free = (age > CONTRACT_DAYS[1]) & (rng.random(n) < 0.4)
     left = rng.uniform(0, CONTRACT_DAYS[1], n)
     first = np.where(age < CONTRACT_DAYS[1], CONTRACT_DAYS[1] - age, left)
     past = -np.minimum(rng.exponential(FREE_MONTHS * MONTH_DAYS, n), np.maximum(age - CONTRACT_DAYS[1], 0))
