@@ -2,7 +2,7 @@
 
 from features.declare import Link
 
-KEY_TYPES = ("customer", "account", "line", "msisdn", "email", "cookie", "device", "site", "market")
+KEY_TYPES = ("customer", "account", "line", "msisdn", "email", "cookie", "device", "loyalty", "site", "market")
 
 LINKS = (
     Link("line", "customer", back=None),
@@ -10,6 +10,8 @@ LINKS = (
     Link("email", "customer", back=None),
     Link("cookie", "customer", back="90d"),
     Link("device", "customer"),
+    Link("loyalty", "customer", back=None),
+    Link("loyalty", "email", back=None),
     Link("customer", "account", back=None),
     Link("customer", "site", rolls_up=False, back=None),
 )

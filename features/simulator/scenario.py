@@ -82,6 +82,41 @@ class NeedRates:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyHabits:
+    """How people and systems handle keys: shares of the occasions at which each thing happens.
+
+    ``typo_share`` and ``written_share`` are of rows that a person types; ``mixed_up_share`` of typos, those that name
+    somebody else; ``national_share`` of written numbers, those without the country's code.
+    """
+
+    number_ageing_days: float = 90.0
+    ported_in_share: float = 0.2
+    ported_out_share: float = 0.5
+    reassigned_share: float = 0.6
+    unlinked_share: float = 0.7
+    handed_on_share: float = 0.25
+    sold_on_share: float = 0.25
+    secondhand_share: float = 0.15
+    app_by_device_share: float = 0.4
+    second_browser_share: float = 0.35
+    home_browser_share: float = 0.3
+    home_line_share: float = 0.3
+    tablet_share: float = 0.12
+    written_share: float = 0.5
+    national_share: float = 0.0
+    typo_share: float = 0.012
+    mixed_up_share: float = 0.1
+    corrected_share: float = 0.6
+    card_share: float = 0.35
+    card_shown_share: float = 0.6
+    card_linked_share: float = 0.45
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            _check(item.name, getattr(self, item.name))
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One operator. ``*_share`` are probabilities, ``*_yearly`` rates per customer (line, site) and year,
     ``*_hours`` and ``*_days`` medians or means as their use says. ``sites=None``: one site per ``customers_per_site``.
@@ -153,6 +188,8 @@ class Scenario:
     warm_up_days: int = 240
     effects: Effects = field(default_factory=Effects)
     needs: NeedRates = field(default_factory=NeedRates)
+    # keys
+    keys: KeyHabits = field(default_factory=KeyHabits)
 
     def __post_init__(self) -> None:
         if self.sites is not None and self.sites < 1:

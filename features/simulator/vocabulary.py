@@ -3,7 +3,7 @@
 from features.facts import SOURCES
 from features.simulator.scenario import NEEDS
 
-KEY_TYPES = ("customer", "account", "line", "msisdn", "email", "cookie", "device", "site", "market")
+KEY_TYPES = ("customer", "account", "line", "msisdn", "email", "cookie", "device", "loyalty", "site", "market")
 PLANS = ("start", "plus", "max", "ultra")
 PLAN_PRICES = (18.0, 28.0, 40.0, 58.0)
 SEGMENTS = ("consumer", "youth", "family", "senior", "enterprise")
