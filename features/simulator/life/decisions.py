@@ -62,7 +62,7 @@ def policy(world: World, who: np.ndarray) -> np.ndarray:
 
 
 def show(world: World, who: np.ndarray, action: np.ndarray) -> None:
-    """Let the shown actions work: at once, and later for those who say yes."""
+    """Let the shown actions work: at once, and from the day after their answer for those who say yes."""
     if len(who) == 0:
         return
     people, given = world.people, circumstances(world, who)
@@ -71,7 +71,7 @@ def show(world: World, who: np.ndarray, action: np.ndarray) -> None:
     people.contacts[who] += action > 0
     yes, days = _answers(world, who, action)
     then = _effects(action, given, [item.accepted for item in CATALOGUE]) * POINT * people.persuadable[who]
-    world.agenda.put("accepted", world.day + days[yes], who=who[yes], action=action[yes], sway=then[yes])
+    world.agenda.put("accepted", world.day + 1 + days[yes], who=who[yes], action=action[yes], sway=then[yes])
 
 
 def _effects(action: np.ndarray, given: dict[str, np.ndarray], effects: list) -> np.ndarray:  # type: ignore[type-arg]
