@@ -6,6 +6,20 @@ facts, what really drove the customers. Everything random comes from named strea
 
 from features.simulator.feeds.ledger import Batch
 from features.simulator.run import simulate
-from features.simulator.scenario import DEFAULT, Effects, Scenario, describe
+from features.simulator.scenario import DEFAULT, Effects, Feeds, Memory, NeedRates, Scenario
+from features.simulator.scenarios import SCENARIOS, describe, fingerprint, scenario_named
 
-__all__ = ["DEFAULT", "Batch", "Effects", "Scenario", "describe", "simulate"]
+__all__ = [
+    "DEFAULT",
+    "SCENARIOS",
+    "Batch",
+    "Effects",
+    "Feeds",
+    "Memory",
+    "NeedRates",
+    "Scenario",
+    "describe",
+    "fingerprint",
+    "scenario_named",
+    "simulate",
+]

@@ -127,6 +127,7 @@ def found(customers: int, time: Clock, seed: int, scenario: Scenario) -> World:
         raise ValueError(f"customers must be between 1 and {MOST_CUSTOMERS} (the numbering plan); got {customers}")
     if seed < 0:
         raise ValueError(f"seed must be zero or more; got {seed}")
+    scenario.check_length(time.days)
     draws = Draws(seed)
     sites = network.build(draws.stream("sites"), scenario.site_count(customers))
     begin = time.midnight(-scenario.warm_up_days)
@@ -139,7 +140,7 @@ def found(customers: int, time: Clock, seed: int, scenario: Scenario) -> World:
         scenario,
         time,
         draws,
-        Ledger(draws, scenario.revised_share, scenario.void_share),
+        Ledger(draws, scenario.feeds.revised_share, scenario.feeds.void_share),
         people=people.nobody(base),
         accounts=first.take(nothing),
         lines=Lines(**{item.name: lines.get(item.name, nothing) for item in fields(Lines)}),

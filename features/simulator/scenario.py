@@ -1,7 +1,7 @@
 """How the simulated operator behaves, as frozen declarations that check themselves."""
 
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 
 NEEDS = (
     "faster_line",
@@ -16,11 +16,39 @@ NEEDS = (
 )
 
 
-def _check(name: str, value: float) -> None:
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"scenario: {name} must be a finite number, zero or more; got {value}")
+_POSITIVE = ("_days", "_hours", "_factor", "_target", "_per_site")
+"""Endings of the names of what cannot be zero."""
+
+
+def _check_numbers(record: object, group: str = "", signed: bool = False) -> None:
+    """Raises `ValueError` naming the first number of a declaration that cannot be what its name says."""
+    for item in fields(record):  # type: ignore[arg-type]
+        if item.type in (int, float):
+            _check_number(group + item.name, getattr(record, item.name), whole=item.type is int, signed=signed)
+
+
+def _check_number(name: str, value: object, whole: bool = False, signed: bool = False) -> None:
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise ValueError(f"scenario: {name} must be a {'whole ' if whole else ''}number; got {value!r}")
+    if not math.isfinite(value) or (value < 0 and not signed):
+        wanted = "a finite number" if signed else "a finite number, zero or more"
+        raise ValueError(f"scenario: {name} must be {wanted}; got {value}")
     if name.endswith("_share") and value > 1:
         raise ValueError(f"scenario: {name} is a share and must lie in 0..1; got {value}")
+    if name.endswith(_POSITIVE):
+        _check_positive(name, value)
+
+
+def _check_positive(name: str, value: float) -> None:
+    if value <= 0:
+        raise ValueError(f"scenario: {name} must be greater than zero; got {value}")
+
+
+def _check_pair(name: str, pair: object, whole: bool = False) -> None:
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise ValueError(f"scenario: {name} must be a tuple of two numbers; got {pair!r}")
+    for place, value in enumerate(pair):
+        _check_number(f"{name}[{place}]", value, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +56,7 @@ class Effects:
     """What moves a customer towards leaving or staying: additions to the log of the daily voluntary hazard.
 
     ``downtime`` is per unit of ``log(1 + hours / 6)``; ``mood`` per unit of bad mood; the other effects of events
-    are per remembered event. Memories fade with the half-lives of `Scenario`.
+    are per remembered event. Memories fade with the half-lives of `Memory`.
     """
 
     bound: float = -1.6
@@ -55,11 +83,7 @@ class Effects:
     season: float = 0.05
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            if not math.isfinite(getattr(self, item.name)):
-                raise ValueError(
-                    f"scenario: effects.{item.name} must be a finite number; got {getattr(self, item.name)}"
-                )
+        _check_numbers(self, "effects.", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +101,7 @@ class NeedRates:
     security: float = 0.16
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            _check(item.name, getattr(self, item.name))
+        _check_numbers(self, "needs.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +135,59 @@ class KeyHabits:
     card_linked_share: float = 0.45
 
     def __post_init__(self) -> None:
+        _check_numbers(self, "needs.")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """After how many days half of what moves a customer is forgotten; ``sick_line``: half of a line's proneness."""
+
+    downtime: float = 35.0
+    breaches: float = 45.0
+    shocks: float = 45.0
+    rises: float = 75.0
+    enquiries: float = 30.0
+    offers: float = 90.0
+    mood: float = 25.0
+    kin: float = 45.0
+    contacts: float = 30.0
+    sway: float = 45.0
+    sick_line: float = 10.0
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "memory.")
         for item in fields(self):
-            _check(item.name, getattr(self, item.name))
+            _check_positive(f"memory.{item.name}", getattr(self, item.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """How well the systems deliver what they know; shares are of rows.
+
+    ``revised_share`` are measured again later, ``void_share`` withdrawn. ``late_share`` become known days late:
+    ``late_days`` is the median, one in a hundred of them takes ten times as long. ``resent_share`` come twice,
+    ``damaged_share`` with an error in them.
+    Each feed is down ``outages_yearly`` times a year, for ``outage_hours`` (shortest, longest); in ``loss_share`` of
+    these outages what happens is never delivered, in the others it comes when the feed is back.
+    """
+
+    revised_share: float = 0.01
+    void_share: float = 0.001
+    late_share: float = 0.015
+    late_days: float = 3.0
+    resent_share: float = 0.0
+    damaged_share: float = 0.0
+    outages_yearly: float = 0.67
+    loss_share: float = 0.5
+    outage_hours: tuple[float, float] = (6.0, 48.0)
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "feeds.")
+        _check_pair("feeds.outage_hours", self.outage_hours)
+        shortest, longest = self.outage_hours
+        _check_positive("feeds.outage_hours", shortest)
+        if shortest > longest:
+            raise ValueError(f"scenario: feeds.outage_hours must be (shortest, longest); got {self.outage_hours}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,42 +244,52 @@ class Scenario:
     moved_away_yearly: float = 0.012
     deaths_yearly: float = 0.006
     rival_campaigns_yearly: float = 3.0
-    # memory: half-lives
-    downtime_memory_days: float = 35.0
-    breach_memory_days: float = 45.0
-    shock_memory_days: float = 45.0
-    price_memory_days: float = 75.0
-    enquiry_memory_days: float = 30.0
-    offer_memory_days: float = 90.0
-    mood_memory_days: float = 25.0
-    kin_memory_days: float = 45.0
-    contact_memory_days: float = 30.0
-    sway_memory_days: float = 45.0
-    sick_line_days: float = 10.0
-    # feeds
-    revised_share: float = 0.01
-    void_share: float = 0.001
+    # the rest
     warm_up_days: int = 240
     effects: Effects = field(default_factory=Effects)
     needs: NeedRates = field(default_factory=NeedRates)
+    memory: Memory = field(default_factory=Memory)
+    feeds: Feeds = field(default_factory=Feeds)
     # keys
     keys: KeyHabits = field(default_factory=KeyHabits)
 
     def __post_init__(self) -> None:
-        if self.sites is not None and self.sites < 1:
-            raise ValueError(f"scenario: sites must be at least 1, or None to follow the customers; got {self.sites}")
+        _check_numbers(self)
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"scenario: name must be a word; got {self.name!r}")
+        if self.sites is not None and (not isinstance(self.sites, int) or self.sites < 1):
+            raise ValueError(f"scenario: sites must be at least 1, or None to follow the customers; got {self.sites!r}")
+        if self.household_share + self.enterprise_share >= 1:
+            raise ValueError(
+                "scenario: household_share and enterprise_share must leave room for consumers; "
+                f"got {self.household_share} + {self.enterprise_share}"
+            )
+        if self.availability_target > 100:
+            raise ValueError(f"scenario: availability_target is in percent; got {self.availability_target}")
+        self._check_storm()
         for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, int | float):
-                _check(item.name, value)
-            if (
-                isinstance(value, int | float) and item.name.endswith(("_days", "_hours"))
-            ) or item.name == "customers_per_site":
-                self._positive(item.name, value)
+            if item.type in (Effects, NeedRates, Memory, Feeds) and not isinstance(getattr(self, item.name), item.type):
+                raise ValueError(f"scenario: {item.name} must be declared as {item.type.__name__}(...)")
 
-    def _positive(self, name: str, value: float) -> None:
-        if value <= 0:
-            raise ValueError(f"scenario: {name} must be greater than zero; got {value}")
+    def _check_storm(self) -> None:
+        _check_pair("storm_days", self.storm_days, whole=True)
+        begin, end = self.storm_days
+        if begin <= end and (begin, end) != (0, 0):
+            raise ValueError(f"scenario: storm_days are (from, to) days before the end, from > to; got {begin, end}")
+
+    @property
+    def last_days(self) -> int:
+        """How many of the last days something is declared for (a storm, a price rise); 0: the end is like the rest."""
+        storm = self.storm_days[0] if self.storm_factor != 1 else 0
+        return max(storm, self.surge_days if self.surge else 0)
+
+    def check_length(self, days: int) -> None:
+        """Raises `ValueError` when a simulation of so many days is too short for what the scenario declares."""
+        if self.last_days > days:
+            raise ValueError(
+                f"scenario '{self.name}' changes what happens in the last {self.last_days} days, and only {days} are "
+                "simulated: more months are needed"
+            )
 
     def site_count(self, customers: int) -> int:
         """How many sites serve that many customers."""
@@ -213,14 +297,3 @@ class Scenario:
 
 
 DEFAULT = Scenario()
-
-
-def describe(scenario: Scenario = DEFAULT) -> dict[str, object]:
-    """Every rate of a scenario by name, nested ones with a dot: what `tieline simulate --describe` prints."""
-    flat: dict[str, object] = {}
-    for name, value in asdict(scenario).items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{inner}": rate for inner, rate in value.items()}
-        else:
-            flat[name] = value
-    return flat

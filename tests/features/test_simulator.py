@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from features.facts import CHANNELS, PHASES, SOURCES, TIME, Column
 from features.simulator import Batch, Effects, Scenario, describe, simulate
-from features.simulator.scenario import NEEDS, NeedRates
+from features.simulator.scenario import NEEDS, Memory, NeedRates
 from features.simulator.truth import hazards
 
 QUICK = Scenario(warm_up_days=20)
@@ -296,7 +296,7 @@ def test_a_larger_effect_of_downtime_makes_broken_lines_leave_more() -> None:
         ("site_outages_yearly", lambda: Scenario(site_outages_yearly=-1.0)),
         ("login_share", lambda: Scenario(login_share=1.5)),
         ("churn_monthly", lambda: Scenario(churn_monthly=float("nan"))),
-        ("mood_memory_days", lambda: Scenario(mood_memory_days=0.0)),
+        ("memory.mood", lambda: Scenario(memory=Memory(mood=0.0))),
         ("customers_per_site", lambda: Scenario(customers_per_site=0.0)),
         ("roaming", lambda: Scenario(needs=NeedRates(roaming=-0.1))),
         ("effects.bound", lambda: Effects(bound=float("inf"))),

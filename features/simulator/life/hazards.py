@@ -29,26 +29,18 @@ days are -4 and +2 points: no action moves anybody by more."""
 LEAST = 0.3
 """However well somebody is treated, so much of their daily chance of leaving remains."""
 
+FADING = ("downtime", "breaches", "shocks", "rises", "enquiries", "offers", "mood", "kin", "contacts", "sway")
+"""What customers carry with them and slowly forget."""
+
 _ENTERPRISE = SEGMENTS.index("enterprise")
 
 
 def fade(world: World) -> None:
     """One day passes over every memory."""
-    people, lines, scenario = world.people, world.lines, world.scenario
-    for name, days in (
-        ("downtime", scenario.downtime_memory_days),
-        ("breaches", scenario.breach_memory_days),
-        ("shocks", scenario.shock_memory_days),
-        ("rises", scenario.price_memory_days),
-        ("enquiries", scenario.enquiry_memory_days),
-        ("offers", scenario.offer_memory_days),
-        ("mood", scenario.mood_memory_days),
-        ("kin", scenario.kin_memory_days),
-        ("contacts", scenario.contact_memory_days),
-        ("sway", scenario.sway_memory_days),
-    ):
-        getattr(people, name)[:] *= 0.5 ** (1 / days)
-    lines.sick *= 0.5 ** (1 / scenario.sick_line_days)
+    people, lines, memory = world.people, world.lines, world.scenario.memory
+    for name in FADING:
+        getattr(people, name)[:] *= 0.5 ** (1 / getattr(memory, name))
+    lines.sick *= 0.5 ** (1 / memory.sick_line)
 
 
 def pulls(world: World, who: np.ndarray) -> np.ndarray:
