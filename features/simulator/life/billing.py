@@ -13,6 +13,9 @@ from features.simulator.world import World
 PAYMENT_DUE_DAYS = 14
 GIGABYTES, MINUTES = 14.0, 90.0
 TOP_UPS_YEARLY = 14.0
+DRIFT = 0.06
+"""By how much less those use the service who are drawn away from it, per unit of the log of their hazard."""
+
 _ENTERPRISE = SEGMENTS.index("enterprise")
 _FASTER = NEEDS.index("faster_line")
 
@@ -91,7 +94,8 @@ def _meter(world: World, who: np.ndarray) -> None:
     owner = world.lines.owner[lines]
     hungry = np.where(people.needs[owner, _FASTER] >= 0, 1.5, 1.0)
     season = 1 - 0.08 * world.clock.season(world.day)
-    gigabytes = GIGABYTES * people.appetite[owner] * hungry * season * rng.lognormal(0, 0.25, len(lines))
+    drifting = 1 - DRIFT * np.clip(people.pull[owner], 0, 3)
+    gigabytes = GIGABYTES * people.appetite[owner] * hungry * season * drifting * rng.lognormal(0, 0.25, len(lines))
     at = np.full(len(lines), world.now + 2 * HOUR)
     world.ledger.add("usage", "line", lines, at, owner, metric="gigabytes", value=np.round(gigabytes, 2))
     spoken = np.round(MINUTES * rng.lognormal(0, 0.7, len(lines)))

@@ -26,6 +26,8 @@ def decide(world: World) -> None:
     people = world.people
     may = people.noticed[who] > world.now
     who, at, channel = who[may], at[may], contacts["channel"][may]
+    if len(who) == 0:
+        return
     order, propensity = choose(world, who)
     show(world, who, order[:, 0])
     if not world.fork:
