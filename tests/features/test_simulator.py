@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.facts import CHANNELS, PHASES, SOURCES, TIME, Column
+from features.facts import CHANNELS, PHASES, REASONS, SOURCES, TIME, Column
 from features.simulator import Batch, Effects, Scenario, describe, simulate
 from features.simulator.scenario import NEEDS, Memory, NeedRates
 from features.simulator.truth import hazards
@@ -143,6 +143,7 @@ def test_some_facts_are_corrected_later_and_some_withdrawn() -> None:
 def test_every_key_is_introduced_unless_it_is_a_place_or_a_browser() -> None:
     evidence = operator()["evidence"]
     known = set(zip(evidence.key_type, evidence.key, strict=True))
+    known |= set(zip(evidence.other_type, evidence.other, strict=True))
     for source, rows in operator().items():
         used = set(zip(rows.key_type, rows.key, strict=True))
         strangers = {key for key in used - known if key[0] not in ("cookie", "site", "market")}
@@ -217,7 +218,7 @@ def test_end_users_of_an_enterprise_leave_together() -> None:
 def test_customers_leave_for_every_reason_and_the_base_stays_stable() -> None:
     profile = operator()["profile"]
     reasons = profile[profile.status == "left"].reason.value_counts()
-    assert set(reasons.index) == {"voluntary", "involuntary", "moved", "deceased"}
+    assert {"voluntary", "involuntary", "moved"} <= set(reasons.index) <= {*REASONS}
     here = profile[profile.active_since.notna()].key.nunique() - len(ends())
     assert 0.93 * 1500 < here < 1.04 * 1500
 
@@ -314,7 +315,8 @@ def test_truth_names_the_notices_and_expects_as_many() -> None:
 
 def test_without_effects_and_frailty_everybody_is_equally_likely_to_leave() -> None:
     flat = Effects(**dict.fromkeys(Effects.__dataclass_fields__, 0.0))
-    truth = hazards(60, 1, 5, scenario=Scenario(warm_up_days=10, effects=flat, frailty_variance=0.0, churn_monthly=0.1))
+    even = Scenario(warm_up_days=10, effects=flat, frailty_variance=0.0, churn_monthly=0.1, control_share=1.0)
+    truth = hazards(60, 1, 5, scenario=even)
     first = truth["first"].to_pandas()
     assert first.nunique() == 1
     assert first[0] == pytest.approx(0.1 / 30.4375, rel=0.01)
