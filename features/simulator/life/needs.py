@@ -75,9 +75,7 @@ def _open(world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _show(world: World) -> None:
-    """Searches and views about the need, before it is voiced."""
-    if world.fork:
-        return
+    """Searches and views about the need, before it is voiced; some are contacts at which something is offered."""
     who, need, lanes = _open(world)
     chosen = world.roll_lanes("signs", lanes) < SIGN_DAILY * world.scenario.touches
     who, need = who[chosen], need[chosen]
