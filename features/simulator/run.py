@@ -9,7 +9,7 @@ import numpy as np
 
 from features.simulator.clock import Clock, clock
 from features.simulator.draws import Draws
-from features.simulator.feeds import browsers, registers
+from features.simulator.feeds import browsers, equip, registers
 from features.simulator.feeds.ledger import Batch, Ledger
 from features.simulator.feeds.names import NUMBERS
 from features.simulator.life import (
@@ -95,6 +95,7 @@ def live(world: World) -> None:
         promises.measure_month(world)
     market.turn(world)
     if not world.fork:
+        equip.morning(world)
         arrivals.first_orders(world, arrivals.join(world))
         arrivals.attract(world)
         browsers.passers_by(world)
@@ -118,6 +119,8 @@ def end(world: World, *, decided: bool = False) -> None:
     if not decided:
         decisions.decide(world)
     hazards.leave(world)
+    if not world.fork:
+        equip.night(world)
     hazards.fade(world)
 
 

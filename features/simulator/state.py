@@ -133,10 +133,12 @@ class Lines(Rows):
 
 @dataclass
 class Cookies(Rows):
-    """Browsers. ``owner`` is -1 for visitors who are nobody's; ``linked`` is -1 until a login names the owner."""
+    """Browsers. ``born``: first seen; ``last``: the customer who logged in last, -1 before any login; ``linked``: when
+    that customer first did, since somebody else had, -1 before any login.
+    """
 
-    owner: np.ndarray
     born: np.ndarray
+    last: np.ndarray
     linked: np.ndarray
 
 

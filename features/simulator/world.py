@@ -8,6 +8,7 @@ import numpy as np
 from features.simulator.clock import DAY, HOUR, Clock
 from features.simulator.draws import Draws, between
 from features.simulator.feeds.ledger import Ledger
+from features.simulator.keys import Keys
 from features.simulator.scenario import Scenario
 from features.simulator.state import Accounts, Cookies, Lines, Markets, People, Sites
 from features.simulator.tally import Tally
@@ -62,6 +63,7 @@ class World:
     sites: Sites
     markets: Markets
     target: int
+    keys: Keys = field(default_factory=Keys)
     agenda: Agenda = field(default_factory=Agenda)
     day: int = 0
     alive: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))

@@ -5,10 +5,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.facts import TIME
+from features.simulator.feeds import mails, phones
+from features.simulator.feeds.phones import NUMBERS
+from features.simulator.feeds.scramble import shuffled
 from features.simulator.vocabulary import KEY_TYPES
 
-NUMBERS = 10_000_000
-"""How many mobile numbers the operator's range holds."""
+__all__ = ["NUMBERS", "ids", "instants", "keys"]
 
 _PREFIXES = {
     "journey": "J",
@@ -22,6 +24,12 @@ _PREFIXES = {
     "case": "T",
     "decision": "D",
 }
+
+_RUNNING = {"customer": ("C", 6), "site": ("S", 4)}
+"""Registers that number their entries as they come: prefix and digits."""
+
+_OTHERS = {"account": ("A", 8), "line": ("L", 8), "cookie": ("ck-", 8), "loyalty": ("2790", 8)}
+_SHUFFLED = (10_000, 10_000)
 
 
 def ids(what: str, numbers: np.ndarray) -> pa.Array:
@@ -50,20 +58,27 @@ def _spell(key_type: str, index: np.ndarray) -> pa.Array:
     if key_type == "market":
         return pa.array(["all"] * len(index), pa.string())
     if key_type == "msisdn":
-        if index.max(initial=0) >= NUMBERS:
-            raise ValueError(
-                f"the numbering plan holds {NUMBERS:,} numbers and they are used up: fewer customers or months"
-            )
-        # Multiplying by a number coprime to the size of the range gives every line another number, in no visible order.
-        return _joined("+3247", index * 7_368_787 % NUMBERS, 7)
+        return phones.spelled(index)
     if key_type == "email":
-        return pc.binary_join_element_wise(_joined("user", index, 6), pa.scalar("@mail.example"), "")
-    if key_type == "cookie":
-        return _joined("ck-", index * 2_654_435_761 % 2**32, 10)
-    letter, width = {"customer": ("C", 6), "account": ("A", 6), "line": ("L", 7), "site": ("S", 4)}[key_type]
-    return _joined(letter, index, width)
+        return mails.spelled(index)
+    if key_type == "device":
+        return _imei(shuffled(index, *_SHUFFLED, key_type))
+    if key_type in _RUNNING:
+        return _joined(*_RUNNING[key_type], index)
+    prefix, width = _OTHERS[key_type]
+    return _joined(prefix, width, shuffled(index, *_SHUFFLED, key_type))
 
 
-def _joined(prefix: str, numbers: np.ndarray, width: int) -> pa.Array:
+def _imei(numbers: np.ndarray) -> pa.Array:
+    """15 digits: eight for the model, six for the piece, and the check digit of ISO/IEC 7812 (Luhn)."""
+    model, piece = np.divmod(numbers, 10**6)
+    body = (35_000_000 + model * 7_919) * 10**6 + piece
+    digits = body[:, None] // 10 ** np.arange(14) % 10
+    doubled = digits * np.where(np.arange(14) % 2 == 0, 2, 1)
+    check = -(doubled // 10 + doubled % 10).sum(axis=1) % 10
+    return _joined("", 15, body * 10 + check)
+
+
+def _joined(prefix: str, width: int, numbers: np.ndarray) -> pa.Array:
     digits = pc.utf8_lpad(pc.cast(pa.array(numbers), pa.string()), width, padding="0")
     return pc.binary_join_element_wise(pa.scalar(prefix), digits, "")

@@ -3,12 +3,11 @@
 import numpy as np
 
 from features.facts import CHANNELS
-from features.simulator.feeds.browsers import browse
+from features.simulator.feeds.known_by import known_by
 from features.simulator.vocabulary import code
 from features.simulator.vocabulary import words as vocabulary
 from features.simulator.world import World
 
-CHAT_BY_COOKIE_SHARE = 0.5
 MEASURED = ("call", "complain", "chat", "survey", "share", "cancel_enquiry")
 """Actions whose words are heard or read, so that a sentiment can be measured."""
 
@@ -38,37 +37,14 @@ def record(
     for number in np.unique(channels):
         here = np.flatnonzero(channels == number)
         chosen = {name: value if isinstance(value, str) else value[here] for name, value in columns.items()}
-        for key_type, keys, part in _keyed(world, CHANNELS[number], who[here], at[here], rng):
-            given = {name: value if isinstance(value, str) else value[part] for name, value in chosen.items()}
-            owner = who[here][part]
-            world.ledger.add("journey", key_type, keys, at[here][part], owner, channel=CHANNELS[number], **given)
+        for known in known_by(world, CHANNELS[number], who[here], at[here]):
+            given = {name: value if isinstance(value, str) else value[known.rows] for name, value in chosen.items()}
+            when = at[here][known.rows]
+            world.ledger.add(
+                "journey", known.key_type, known.keys, when, known.holder, channel=CHANNELS[number], **given
+            )
 
 
 def _sentiment(world: World, who: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     mood = world.people.mood[who]
     return np.round(np.clip(0.25 - 0.3 * mood + rng.normal(0, 0.3, len(who)), -1, 1), 2)
-
-
-def _keyed(
-    world: World, channel: str, who: np.ndarray, at: np.ndarray, rng: np.random.Generator
-) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """(key type, keys, positions in ``who``) by which a channel's system knows these customers."""
-    everyone = np.arange(len(who))
-    if channel == "web":
-        return [("cookie", browse(world, who, at), everyone)]
-    if channel == "chat":
-        nameless = rng.random(len(who)) < CHAT_BY_COOKIE_SHARE
-        named = everyone[~nameless]
-        unnamed = everyone[nameless]
-        return [("cookie", browse(world, who[unnamed], at[unnamed]), unnamed), ("customer", who[named], named)]
-    if channel in ("email", "social"):
-        return [("email", who, everyone)]
-    if channel == "field":
-        return [("line", world.people.line[who], everyone)]
-    if channel in ("call_center", "ivr", "sms"):
-        mobile = world.people.mobile[who]
-        return [
-            ("msisdn", mobile[mobile >= 0], everyone[mobile >= 0]),
-            ("customer", who[mobile < 0], everyone[mobile < 0]),
-        ]
-    return [("customer", who, everyone)]

@@ -4,8 +4,9 @@ import numpy as np
 
 from features.simulator.clock import HOUR, MINUTE
 from features.simulator.draws import between, whole
-from features.simulator.feeds.browsers import log_in, visitors, window_shop
-from features.simulator.feeds.registers import introduce, link
+from features.simulator.feeds.browsers import adopt, log_in, visitors, window_shop
+from features.simulator.feeds.evidence import link
+from features.simulator.feeds.registers import introduce
 from features.simulator.life.accounts import draw, entered, mean_size
 from features.simulator.life.journeys import touch
 from features.simulator.life.people import newcomers, settle
@@ -35,8 +36,7 @@ def join(world: World) -> np.ndarray:
     accounts = entered(len(world.people), due["kind"], due["size"])
     joined = world.waking_stream(rng, len(cookie))
     who = settle(world, accounts, newcomers(world.scenario, rng, accounts, joined, len(world.sites)))
-    world.people.cookie[accounts.first] = cookie
-    world.cookies.owner[cookie] = accounts.first
+    adopt(world, cookie, accounts.first)
     introduce(world, who, world.people.joined[who])
     return who
 
@@ -64,7 +64,7 @@ def first_orders(world: World, who: np.ndarray) -> None:
     joined = world.people.joined[who]
     came = world.people.cookie[who] >= 0
     online = came & (world.roll("ordered online", who) < 0.3 + 0.6 * world.people.digital[who])
-    log_in(world, who[online], joined[online] + MINUTE)
+    log_in(world, who[online], world.people.cookie[who[online]], joined[online] + MINUTE)
     channel = np.where(online, code("journey", "channel", "web"), code("journey", "channel", "retail"))
     after = joined + (between(world.roll("ordered at", who), 0.05, 0.5) * HOUR).astype(np.int64)
     touch(world, who, after, phase="buy", channel=channel, action="order", topic="plans", outcome="ordered")

@@ -2,5 +2,6 @@
 
 from features.simulator.truth.futures import HORIZONS, Operator, effects, futures
 from features.simulator.truth.hazards import hazards
+from features.simulator.truth.owners import owners
 
-__all__ = ["HORIZONS", "Operator", "effects", "futures", "hazards"]
+__all__ = ["HORIZONS", "Operator", "effects", "futures", "hazards", "owners"]
