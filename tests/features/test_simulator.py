@@ -7,14 +7,15 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from key_users import only_user_of, spelled_alike
 
 from features.facts import CHANNELS, PHASES, REASONS, SOURCES, TIME, Column
-from features.simulator import Batch, Effects, Scenario, describe, simulate
+from features.simulator import Batch, Effects, Scenario, describe, simulate, truth
 from features.simulator.scenario import NEEDS, Memory, NeedRates
 from features.simulator.truth import hazards
 
 QUICK = Scenario(warm_up_days=20)
-KEY_TYPES = {"customer", "account", "line", "msisdn", "email", "cookie", "device", "site", "market"}
+KEY_TYPES = {"customer", "account", "line", "msisdn", "email", "cookie", "device", "loyalty", "site", "market"}
 
 
 @cache
@@ -40,18 +41,15 @@ def effective(rows: pd.DataFrame) -> pd.DataFrame:
     return last[~last.void]
 
 
-def owners() -> pd.Series:
-    """Customer by (key type, key), for every key whose owner the evidence tells."""
-    evidence = operator()["evidence"]
-    told = evidence[evidence.other_type == "customer"]
-    return told.set_index(["key_type", "key"]).other
+@cache
+def owners() -> pd.DataFrame:
+    """Who used which key of that operator when."""
+    return truth.owners(1500, 6, 11).to_pandas()
 
 
 def customers_of(rows: pd.DataFrame) -> pd.Series:
-    """Whose each row is, as far as anyone can ever know."""
-    reached = pd.MultiIndex.from_frame(rows[["key_type", "key"]])
-    found = pd.Series(owners().reindex(reached).to_numpy(), index=rows.index)
-    return found.where(rows.key_type != "customer", rows.key)
+    """Whose each row is, where one customer alone used its key then."""
+    return only_user_of(rows, owners())
 
 
 def ends() -> pd.Series:
@@ -140,18 +138,34 @@ def test_some_facts_are_corrected_later_and_some_withdrawn() -> None:
     assert set(rows[rows.void].id) <= set(rows[~rows.void].id)
 
 
-def test_every_key_is_introduced_unless_it_is_a_place_or_a_browser() -> None:
+def test_every_customer_account_line_and_handset_is_introduced() -> None:
     evidence = operator()["evidence"]
-    known = set(zip(evidence.key_type, evidence.key, strict=True))
-    known |= set(zip(evidence.other_type, evidence.other, strict=True))
+    known = set(zip(evidence.key_type, evidence.key, strict=True)) | {
+        (kind, key) for kind, key in zip(evidence.other_type, evidence.other, strict=True) if kind == "account"
+    }
     for source, rows in operator().items():
         used = set(zip(rows.key_type, rows.key, strict=True))
-        strangers = {key for key in used - known if key[0] not in ("cookie", "site", "market")}
+        strangers = {key for key in used - known if key[0] in ("customer", "account", "line", "device")}
         assert not strangers, source
 
 
-def test_a_number_an_email_a_line_and_a_browser_have_one_customer() -> None:
-    assert not owners().index.duplicated().any()
+def strangers(kind: str) -> tuple[pd.Series, pd.Series]:
+    """Journey keys of a type that no evidence names, and all of that type."""
+    evidence, journey = operator()["evidence"], operator()["journey"]
+    rows = journey[journey.key_type == kind]
+    keys = spelled_alike(rows.key_type, rows.key)
+    return keys[~keys.isin(set(spelled_alike(evidence.key_type, evidence.key)))], keys
+
+
+def test_a_number_without_evidence_is_a_typo() -> None:
+    unknown, every = strangers("msisdn")
+    assert 0 < len(unknown) < 0.02 * len(every)
+    assert not unknown.isin(owners().key).any()
+
+
+def test_few_addresses_have_no_evidence() -> None:
+    unknown, every = strangers("email")
+    assert 0 < len(unknown) < 0.02 * len(every)
 
 
 def test_nothing_happens_to_customers_before_they_join_or_after_they_left() -> None:
@@ -235,7 +249,7 @@ def test_much_early_interest_is_nameless_at_first_and_about_half_of_it_named_lat
     journey = effective(operator()["journey"])
     early = journey[journey.phase.isin(["discover", "explore"])]
     evidence = operator()["evidence"]
-    linked = evidence[evidence.key_type == "cookie"].set_index("key").known_at
+    linked = evidence[evidence.key_type == "cookie"].groupby("key").known_at.min()
     named = early.key.map(linked)
     nameless = (early.key_type == "cookie") & ~(named <= early.known_at)
     assert nameless.mean() >= 0.3
