@@ -143,7 +143,7 @@ def found(customers: int, time: Clock, seed: int, scenario: Scenario) -> World:
         scenario,
         time,
         draws,
-        Ledger(draws, scenario.feeds.revised_share, scenario.feeds.void_share),
+        Ledger(draws, scenario.feeds, time.bounds[0], time.bounds[-1]),
         people=people.nobody(base),
         accounts=first.take(nothing),
         lines=Lines(**{item.name: lines.get(item.name, nothing) for item in fields(Lines)}),

@@ -135,7 +135,7 @@ class KeyHabits:
     card_linked_share: float = 0.45
 
     def __post_init__(self) -> None:
-        _check_numbers(self, "needs.")
+        _check_numbers(self, "keys.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,9 @@ class Feeds:
             raise ValueError(f"scenario: feeds.outage_hours must be (shortest, longest); got {self.outage_hours}")
 
 
+_GROUPS = {"effects": Effects, "needs": NeedRates, "memory": Memory, "feeds": Feeds, "keys": KeyHabits}
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One operator. ``*_share`` are probabilities, ``*_yearly`` rates per customer (line, site) and year,
@@ -205,7 +208,7 @@ class Scenario:
     household_share: float = 0.33
     enterprise_share: float = 0.14
     prepaid_share: float = 0.18
-    frailty_variance: float = 0.18
+    frailty_variance: float = 0.25
     marketing_consent_share: float = 0.62
     profiling_consent_share: float = 0.8
     moves_yearly: float = 0.085
@@ -267,9 +270,9 @@ class Scenario:
         if self.availability_target > 100:
             raise ValueError(f"scenario: availability_target is in percent; got {self.availability_target}")
         self._check_storm()
-        for item in fields(self):
-            if item.type in (Effects, NeedRates, Memory, Feeds) and not isinstance(getattr(self, item.name), item.type):
-                raise ValueError(f"scenario: {item.name} must be declared as {item.type.__name__}(...)")
+        for name, kind in _GROUPS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"scenario: {name} must be {kind.__name__}(...); got {getattr(self, name)!r}")
 
     def _check_storm(self) -> None:
         _check_pair("storm_days", self.storm_days, whole=True)
