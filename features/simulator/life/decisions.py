@@ -106,4 +106,5 @@ def take_up(world: World) -> None:
     people.price[who] = np.round(people.price[who] * (1 - _DISCOUNT[action]), 2)
     serves = (_NEED[action] >= 0) & (people.needs[who, _NEED[action]] >= 0)
     chosen, need = who[serves], _NEED[action[serves]]
-    meet(world, chosen, need, np.full(len(chosen), world.day + 1))
+    people.device_since[chosen[need == NEEDS.index("device")]] = world.now
+    meet(world, chosen, need, np.full(len(chosen), world.day + 1), offered=True)

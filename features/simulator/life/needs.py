@@ -134,11 +134,11 @@ def mark_needs(world: World, who: np.ndarray, need: np.ndarray) -> None:
             world.tally.met[name][who[need == number]] = True
 
 
-def meet(world: World, who: np.ndarray, need: np.ndarray, days: np.ndarray) -> None:
-    """Needs are served from now on, and fulfilled on the given days."""
+def meet(world: World, who: np.ndarray, need: np.ndarray, days: np.ndarray, *, offered: bool = False) -> None:
+    """Needs are served from now on, and fulfilled on the given days; what was ``offered`` has terms of its own."""
     world.people.needs[who, need] = -1
     world.people.voiced[who, need] = False
-    world.agenda.put("fulfil", days, who=who, need=need)
+    world.agenda.put("fulfil", days, who=who, need=need, offered=np.full(len(who), offered))
 
 
 def _tell(
@@ -168,14 +168,14 @@ def _be_fulfilled(world: World) -> None:
     if due is None:
         return
     present = world.is_alive(due["who"])
-    who, need = due["who"][present], due["need"][present]
-    for name, change in (
-        ("faster_line", _upgrade),
-        ("lower_price", _discount),
-        ("device", _new_device),
-        ("extra_line", _extra_line),
+    who, need, offered = due["who"][present], due["need"][present], due["offered"][present]
+    for name, change, both in (
+        ("faster_line", _upgrade, True),
+        ("lower_price", _discount, False),
+        ("device", _new_device, False),
+        ("extra_line", _extra_line, True),
     ):
-        chosen = np.unique(who[need == NEEDS.index(name)])
+        chosen = np.unique(who[(need == NEEDS.index(name)) & (both | ~offered)])
         if len(chosen):
             change(world, chosen)
     world.people.mood[who] *= 0.6
