@@ -22,14 +22,14 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 
 
 @njit(uint64(uint64), cache=True, nogil=True)
-def _mixed(x: int) -> int:
+def _mixed(x: np.uint64) -> np.uint64:
     x = (x ^ (x >> np.uint64(30))) * _FIRST
     x = (x ^ (x >> np.uint64(27))) * _SECOND
-    return x ^ (x >> np.uint64(31))  # type: ignore[no-any-return]
+    return x ^ (x >> np.uint64(31))
 
 
 @njit(float64[::1](uint64, uint64[::1]), cache=True, nogil=True)
-def _uniform(key: int, lanes: np.ndarray) -> np.ndarray:
+def _uniform(key: np.uint64, lanes: np.ndarray) -> np.ndarray:
     out = np.empty(len(lanes))
     for i in range(len(lanes)):
         out[i] = (np.float64(_mixed(lanes[i] + key) >> np.uint64(11)) + 0.5) * 2.0**-53
@@ -37,7 +37,7 @@ def _uniform(key: int, lanes: np.ndarray) -> np.ndarray:
 
 
 @njit(uint64[::1](uint64, uint64[::1]), cache=True, nogil=True)
-def _hashed(key: int, values: np.ndarray) -> np.ndarray:
+def _hashed(key: np.uint64, values: np.ndarray) -> np.ndarray:
     out = np.empty(len(values), np.uint64)
     for i in range(len(values)):
         out[i] = _mixed(_mixed(values[i] + key) + _STEP)
@@ -73,7 +73,7 @@ class Draws:
             self._keys[topic] = _key(f"{self.seed}/{topic}")
         with np.errstate(over="ignore"):
             key = self._keys[topic] + np.uint64(day & 0xFFFFFFFF) * _STEP
-        return _uniform(np.uint64(_mixed(key)), np.ascontiguousarray(who))  # type: ignore[no-any-return]
+        return _uniform(np.uint64(_mixed(key)), np.ascontiguousarray(who))
 
     def stream(self, name: str) -> np.random.Generator:
         """A generator of its own for what is drawn in order: another stream's draws never move it."""

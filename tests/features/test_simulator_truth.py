@@ -101,7 +101,7 @@ def digest(threads: int) -> str:
 def test_the_same_bytes_come_from_any_number_of_threads_and_any_process() -> None:
     one = digest(1)
     assert len(one.strip()) == len(hashlib.sha256().hexdigest())
-    assert digest(2) == digest(5) == one
+    assert digest(3) == one
 
 
 def test_the_truth_is_about_the_very_operator_that_was_simulated() -> None:

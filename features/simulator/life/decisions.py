@@ -1,5 +1,7 @@
 """What is offered at a contact: drawn once per contact with a known probability, never to the control group."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from features.simulator.clock import DAY, HOUR
@@ -55,7 +57,7 @@ def choose(world: World, who: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def policy(world: World, who: np.ndarray) -> np.ndarray:
-    """(n, actions) probabilities of slot 1 outside the control group: partly at random, partly by the operator's rules."""
+    """(n, actions) probabilities of slot 1 outside the control group: partly random, partly the operator's rules."""
     may = eligible(world, who)
     given = circumstances(world, who)
     tilt = np.stack([1 + 2 * weighed(action.tilt, given) for action in CATALOGUE], axis=1) * may
@@ -69,16 +71,17 @@ def show(world: World, who: np.ndarray, action: np.ndarray) -> None:
         return
     people, given = world.people, circumstances(world, who)
     at_once = _effects(action, given, [item.shown for item in CATALOGUE])
-    people.sway[people.decider[who]] += at_once * POINT * people.persuadable[who]
+    people.sway[who] += at_once * POINT * people.persuadable[who]
     people.contacts[who] += action > 0
     yes, days = _answers(world, who, action)
     then = _effects(action, given, [item.accepted for item in CATALOGUE]) * POINT * people.persuadable[who]
     world.agenda.put("accepted", world.day + 1 + days[yes], who=who[yes], action=action[yes], sway=then[yes])
 
 
-def _effects(action: np.ndarray, given: dict[str, np.ndarray], effects: list) -> np.ndarray:  # type: ignore[type-arg]
+def _effects(action: np.ndarray, given: dict[str, np.ndarray], effects: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """(n,) of each customer's own action, its effects weighed by their circumstances."""
     every = np.stack([weighed(item, given) for item in effects], axis=1)
-    return every[np.arange(len(action)), action]  # type: ignore[no-any-return]
+    return every[np.arange(len(action)), action]
 
 
 def chance_of_yes(world: World, who: np.ndarray, action: np.ndarray) -> np.ndarray:
@@ -102,7 +105,7 @@ def take_up(world: World) -> None:
     here = world.is_alive(due["who"])
     who, action, sway = due["who"][here], due["action"][here], due["sway"][here]
     people = world.people
-    np.add.at(people.sway, people.decider[who], sway)
+    np.add.at(people.sway, who, sway)
     people.price[who] = np.round(people.price[who] * (1 - _DISCOUNT[action]), 2)
     serves = (_NEED[action] >= 0) & (people.needs[who, _NEED[action]] >= 0)
     chosen, need = who[serves], _NEED[action[serves]]

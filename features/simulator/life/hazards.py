@@ -93,8 +93,7 @@ def daily(world: World, who: np.ndarray) -> np.ndarray:
     people = world.people
     base = world.scenario.churn_monthly / MONTH_DAYS
     chance = -np.expm1(-base * people.frailty[who] * np.exp(people.pull[who]))
-    sway = people.sway[people.decider[who]]
-    return np.maximum(LEAST * chance, chance + sway)
+    return np.maximum(LEAST * chance, chance + _decided(world, who, people.sway[who]))
 
 
 def leave(world: World) -> None:

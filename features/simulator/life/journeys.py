@@ -46,7 +46,7 @@ _OFFERING = np.array([OFFERING.get(name, 0.0) for name in CHANNELS])
 
 
 def voice(world: World, topic: str, who: np.ndarray, digital: tuple[str, ...], spoken: tuple[str, ...]) -> np.ndarray:
-    """Channel codes: one of ``digital`` for digital people, else one of ``spoken``; ``topic`` names the numbers used."""
+    """Channel codes: one of ``digital`` for digital people, else one of ``spoken``, by the numbers of a ``topic``."""
     online = world.roll(f"{topic} online", who) < world.people.digital[who]
     which = world.roll(f"{topic} channel", who)
     codes = [np.array([code("journey", "channel", name) for name in group]) for group in (digital, spoken)]

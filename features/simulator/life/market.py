@@ -75,5 +75,5 @@ def rise_due(world: World, who: np.ndarray) -> np.ndarray:
 
 
 def _note(world: World, kind: str, value: float, region: str | None = None) -> None:
-    at = np.full(1, world.now)
-    world.ledger.add("calendar", "market", _ALL, at, None, kind=kind, value=round(value, 4), region=region)
+    where = {} if region is None else {"region": region}
+    world.ledger.add("calendar", "market", _ALL, np.full(1, world.now), None, kind=kind, value=round(value, 4), **where)

@@ -158,9 +158,8 @@ def _record(world: World, trouble: Trouble) -> None:
         ("cleared", trouble.cleared, np.digitize(hours, SEVERITY_HOURS)),
     ):
         told = {"minutes": np.round(hours * 60), "truck_roll": trouble.truck} if state == "cleared" else {}
-        severity = np.zeros_like(severity) if trouble.planned else severity
-        key = (trouble.key_type, trouble.keys, at, trouble.owner)
-        world.ledger.add("faults", *key, state=state, severity=severity, **shared, **told)
+        words = {"state": state, "severity": np.zeros_like(severity) if trouble.planned else severity, **shared, **told}
+        world.ledger.add("faults", trouble.key_type, trouble.keys, at, trouble.owner, **words)
 
 
 def _strike(world: World, trouble: Trouble, weight: float) -> None:

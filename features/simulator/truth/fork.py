@@ -15,8 +15,8 @@ from features.simulator.world import Agenda, World
 class Fork:
     """``arms`` x ``replays`` futures of customers as they stand in a world, which is left as it is.
 
-    Everyone who shares an account with them is copied too. Replay r has the same luck in every arm (common random numbers):
-    its customers, lines, sites and market draw from lanes of its own, whatever the arm.
+    Everyone who shares an account with them is copied too. Replay r has the same luck in every arm (common random
+    numbers): its customers, lines, sites and market draw from lanes of its own, whatever the arm.
 
     ``rows`` (arms, replays, n): where each customer's copies stand in ``world``.
     """

@@ -52,10 +52,11 @@ def futures(
 ) -> pa.Table:
     """P(leave) and P(each need is voiced) within the horizons, given the full state at each cutoff.
 
-    Columns: ``customer``, ``cutoff``, ``leave_<days>``, ``<need>_<days>`` (float), ``frailty``, ``noticed`` (when notice was really
-    given, null if never in the run); with ``unseen`` also ``blind_<days>``: P(leave) for someone of the mean frailty of those who stayed as long.
-    Rows: the customers not known to be leaving at the cutoff, or a ``share`` of them, whole accounts.
-    ``cutoffs`` are midnights UTC within the run; raises `ValueError` otherwise. ``progress(done, cutoffs)``.
+    Columns: ``customer``, ``cutoff``, ``leave_<days>``, ``<need>_<days>`` (float), ``frailty``, ``noticed`` (when the
+    notice was really given, null if never in the run); with ``unseen`` also ``blind_<days>``: P(leave) for someone of
+    the mean frailty of those who stayed as long. Rows: the customers not known to be leaving at the cutoff, or a
+    ``share`` of them, whole accounts. ``cutoffs`` are midnights UTC within the run; raises `ValueError` otherwise.
+    ``progress(done, cutoffs)``.
     """
     world, time = operator.world()
     days = _days(cutoffs, time)
@@ -86,17 +87,18 @@ def effects(
 ) -> pa.Table:
     """What each action would do: one row per customer, cutoff and action, `do_nothing` among them.
 
-    Columns: ``customer``, ``cutoff``, ``action``, ``eligible`` (by the logging policy's rules), ``accept`` (probability of a yes),
-    ``leave_<days>``, ``<need>_<days>``, ``value_share`` (monthly value after the days of the last horizon over that before, of
-    those who stay). The action is shown once, later contacts are decided as usual; arms share their luck.
-    ``at_contact``: instead of everyone at midnight, those whom the operator decided about on that day, at that moment.
+    Columns: ``customer``, ``cutoff``, ``action``, ``eligible`` (by the logging policy's rules), ``accept`` (probability
+    of a yes), ``leave_<days>``, ``<need>_<days>``, ``value_share`` (monthly value when the last horizon ends, over that
+    at the cutoff). The action is shown once, later contacts are decided as usual; arms share their luck. Rows: one
+    member of each account (or of a ``share`` of them), since what is done to one is felt by the others; or, with
+    ``at_contact``, those whom the operator decided about on that day, as at that moment.
     """
     world, time = operator.world()
     days = _days(cutoffs, time)
     tables = []
     for part in run(world):
         if world.day in days and part is (Part.CONTACTED if at_contact else Part.MORNING):
-            who = _in_contact(world) if at_contact else _present(world, share)
+            who = _in_contact(world) if at_contact else _one_each(world, _present(world, share))
             for block in _blocks(world, who, replays * len(ACTIONS)):
                 tables.append(_acted(world, block, replays, horizons, begun=at_contact))
             if progress:
@@ -120,6 +122,12 @@ def _present(world: World, share: float) -> np.ndarray:
     who = world.alive[people.noticed[world.alive] > world.now]
     first = world.accounts.first[people.account[who]]
     return who[world.roll("asked for the truth", first) < share]
+
+
+def _one_each(world: World, who: np.ndarray) -> np.ndarray:
+    """One of them from every account, any member as likely."""
+    order = np.argsort(world.roll("which member", who))
+    return np.sort(who[order[np.unique(world.people.account[who[order]], return_index=True)[1]]])
 
 
 def _in_contact(world: World) -> np.ndarray:
