@@ -1,6 +1,8 @@
 """Commands that bring facts in and look at them."""
 
+import time
 from dataclasses import asdict
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,7 @@ from commands.common import JsonOption, Place, WorkspaceOption, emit, fail, micr
 
 if TYPE_CHECKING:
     from features.lake import Receipt
+    from features.simulator import Scenario
 
 
 def ingest(
@@ -78,13 +81,17 @@ def interval(text: str) -> tuple[int, int]:
 
 def report(receipts: "list[Receipt]", as_json: bool) -> None:
     """A table of what became of each source's rows, or one JSON object by source."""
+    (say if as_json else out).print(_table(receipts))
+    if as_json:
+        emit({r.source: asdict(r) for r in receipts})
+
+
+def _table(receipts: "list[Receipt]") -> Table:
     counted = ("read", "kept", "already_known", "revised", "quarantined")
     table = Table("source", *[c.replace("_", " ") for c in counted], "lake version")
     for receipt in receipts:
         table.add_row(receipt.source, *[f"{getattr(receipt, c):,}" for c in counted], str(receipt.version))
-    (say if as_json else out).print(table)
-    if as_json:
-        emit({r.source: asdict(r) for r in receipts})
+    return table
 
 
 def quarantine(
@@ -150,30 +157,74 @@ def compact(
 
 
 def simulate(
-    customers: Annotated[int, typer.Option(min=1)] = 5_000,
+    customers: Annotated[int, typer.Option(min=1, help="How many there are at any one time.")] = 5_000,
     months: Annotated[int, typer.Option(min=1)] = 12,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another history.")] = 0,
+    scenario: Annotated[str, typer.Option(help="default, storm, price_rise, dirty or small.")] = "default",
+    start: Annotated[str, typer.Option(help="The first of a month, YYYY-MM-01.")] = "2025-01-01",
     describe: Annotated[bool, typer.Option("--describe", help="Only say what the scenario is.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """A telecom operator whose truth is known, as facts in the built-in workspace's lake."""
     from features import simulator
 
+    try:
+        chosen = simulator.scenario_named(scenario)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--scenario") from None
     if describe:
-        emit(simulator.describe())
+        emit({**simulator.describe(chosen), "fingerprint": simulator.fingerprint(chosen)})
         return
-    receipts = simulated(Place.of(None), customers, months, seed)
-    report(receipts, as_json)
-    if any(r.quarantined for r in receipts):
-        fail("the lake already holds another simulation: set TIELINE_HOME to a new folder")
+    since = time.monotonic()
+    receipts = simulated(Place.of(None), customers, months, seed, start=_first(start), scenario=chosen)
+    _say_simulated(receipts, time.monotonic() - since, as_json)
 
 
-def simulated(place: Place, customers: int, months: int, seed: int) -> "list[Receipt]":
-    """Simulate into the place's lake, with progress."""
+def _first(text: str) -> datetime:
+    """The instant at which a month begins."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not a date such as 2025-01-01", param_hint="--start") from None
+    if day.day != 1:
+        raise typer.BadParameter(f"'{text}' is not the first of a month", param_hint="--start")
+    return datetime(day.year, day.month, 1, tzinfo=UTC)
+
+
+def _say_simulated(receipts: "list[Receipt]", seconds: float, as_json: bool) -> None:
+    """The receipts, how much and how long it was altogether, and how many rows were refused."""
+    rows, refused = sum(r.read for r in receipts), sum(r.quarantined for r in receipts)
+    screen = say if as_json else out
+    screen.print(_table(receipts))
+    screen.print(f"{rows:,} rows in {seconds:,.0f} s", highlight=False)
+    if refused:
+        screen.print(f"{refused:,} rows were refused, with the reasons: see `tieline quarantine`", highlight=False)
+    if as_json:
+        sources = {r.source: asdict(r) for r in receipts}
+        emit({"rows": rows, "refused": refused, "seconds": round(seconds, 1), "sources": sources})
+
+
+def simulated(
+    place: Place,
+    customers: int,
+    months: int,
+    seed: int,
+    *,
+    start: datetime | None = None,
+    scenario: "Scenario | None" = None,
+) -> "list[Receipt]":
+    """Simulate into the place's lake, with progress; by default the default scenario from its usual start."""
     from features.simulator.deliver import deliver
+    from features.simulator.run import START
+    from features.simulator.scenario import DEFAULT
 
     with progress() as bar:
-        task = bar.add_task(f"simulating and storing {customers:,} customers", total=months)
+        task = bar.add_task(f"simulating {customers:,} customers", total=months)
+
+        def note(done: int, total: int, rows: int) -> None:
+            words = f"simulating {customers:,} customers: month {done} of {total}, {rows:,} rows"
+            bar.update(task, completed=done, total=total, description=words if done < total else "storing the rows")
+
         return deliver(
             place.lake,
             place.keyring(),
@@ -181,5 +232,7 @@ def simulated(place: Place, customers: int, months: int, seed: int) -> "list[Rec
             customers,
             months,
             seed,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            start=start or START,
+            scenario=scenario or DEFAULT,
+            progress=note,
         )

@@ -2,13 +2,18 @@
 
 import gzip
 import json
+import re
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import tieline
+from features.simulator import SCENARIOS, fingerprint
 
 JOURNEY = """
 SELECT id, 'customer' AS key_type, who AS key, "when"::TIMESTAMPTZ AS at, "when"::TIMESTAMPTZ AS known_at,
@@ -159,6 +164,87 @@ def test_a_simulation_of_few_says_why_nothing_can_be_learned(run: Run) -> None:
     assert code == 1
     assert "churn" in err or "leaves" in err
     assert "Traceback" not in err
+
+
+SMALL = ("simulate", "--customers", 40, "--months", 2, "--scenario", "small")
+
+
+def test_a_simulation_says_what_became_of_its_rows_and_is_there_once(run: Run) -> None:
+    code, out, err = run(*SMALL, "--json")
+    told = json.loads(out.splitlines()[-1])
+    assert (code, told["refused"]) == (0, 0)
+    assert told["rows"] == sum(receipt["kept"] + receipt["revised"] for receipt in told["sources"].values()) > 500
+    assert f"{told['rows']:,} rows in" in err
+    again = json.loads(run(*SMALL, "--json")[1].splitlines()[-1])
+    assert all(receipt["already_known"] == receipt["read"] for receipt in again["sources"].values())
+
+
+def test_another_simulation_in_the_same_home_is_an_error_and_changes_nothing(run: Run) -> None:
+    run(*SMALL)
+    code, _, err = run(*SMALL, "--seed", 1)
+    assert (code, "already holds another simulation" in err) == (1, True)
+    assert "Traceback" not in err
+    assert run(*SMALL)[0] == 0
+
+
+def test_bad_feeds_are_no_failure_of_the_simulation(run: Run) -> None:
+    words = ("simulate", "--customers", 100, "--months", 2, "--scenario", "dirty")
+    code, out, err = run(*words)
+    refused = re.search(r"([0-9,]+) rows were refused", out)
+    assert (code, "error" in err) == (0, False)
+    assert refused is not None
+    assert int(refused[1]) > 5
+    assert f"{refused[1]} rows in quarantine" in run("quarantine")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--scenario", "strom"), "there is no scenario 'strom'"),
+        (("--start", "soon"), "'soon' is not a date"),
+        (("--start", "2025-03-02"), "'2025-03-02' is not the first of a month"),
+        (("--customers", 10**7), "customers must be between 1 and"),
+        (("--months", 3, "--scenario", "storm"), "more months are needed"),
+        (("--months", 1000), "before 2100"),
+        (("--start", "9990-01-01"), "before 2100"),
+    ],
+    ids=str,
+)
+def test_a_simulation_that_cannot_be_is_refused_at_once(run: Run, words: tuple[object, ...], says: str) -> None:
+    code, _, err = run("simulate", *words)
+    assert code != 0
+    assert says in " ".join(err.replace("│", " ").split())
+    assert "Traceback" not in err
+
+
+def test_a_scenario_describes_itself_and_the_help_names_them_all(run: Run) -> None:
+    code, out, _ = run("simulate", "--describe", "--scenario", "storm")
+    told = json.loads(out)
+    assert (code, told["name"], told["storm_days"], told["feeds.late_share"]) == (0, "storm", [150, 120], 0.015)
+    assert told["fingerprint"] == fingerprint(SCENARIOS["storm"])
+    assert all(name in run("simulate", "--help")[1] for name in SCENARIOS)
+
+
+def test_a_simulation_starts_when_it_is_told_to(run: Run) -> None:
+    assert run(*SMALL, "--start", "2019-04-01")[0] == 0
+    report = json.loads(run("check-source", "journey", "--json")[1])
+    assert report["coverage"][0][0].startswith("2019-04-01T00:00")
+    assert report["coverage"][-1][1].startswith("2019-06-01T00:00")
+
+
+def test_an_interrupted_simulation_leaves_the_lake_as_it_was(run: Run, tmp_path: Path) -> None:
+    run(*SMALL)
+    lake = tmp_path / "home" / "lakes" / "telecom"
+    before = {path: path.read_bytes() for path in lake.rglob("*") if path.is_file()}
+    longer = [*map(str, SMALL), "--months", "40"]
+    child = subprocess.Popen([sys.executable, tieline.__file__, *longer], stderr=subprocess.PIPE, text=True)
+    while not any(lake.glob("staging/*/rows-*.parquet")) and child.poll() is None:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode != 0
+    assert "Traceback" not in err
+    assert {path: path.read_bytes() for path in lake.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("words", [("simulate", "--customers", 30, "--months", 3), ("train", "churn"), ("serve",)])
