@@ -4,9 +4,10 @@
 facts, what really drove the customers. Everything random comes from named streams of one seed.
 """
 
+from features.simulator.directory import Registers, registers
 from features.simulator.feeds.ledger import Batch
 from features.simulator.run import simulate
-from features.simulator.scenario import DEFAULT, Effects, Feeds, Memory, NeedRates, Scenario
+from features.simulator.scenario import DEFAULT, Effects, Feeds, KeyHabits, Memory, NeedRates, Scenario
 from features.simulator.scenarios import SCENARIOS, describe, fingerprint, scenario_named
 
 __all__ = [
@@ -15,11 +16,14 @@ __all__ = [
     "Batch",
     "Effects",
     "Feeds",
+    "KeyHabits",
     "Memory",
     "NeedRates",
+    "Registers",
     "Scenario",
     "describe",
     "fingerprint",
+    "registers",
     "scenario_named",
     "simulate",
 ]

@@ -106,7 +106,7 @@ def at_tablet(world: World, who: np.ndarray, at: np.ndarray) -> np.ndarray:
     """The tablets of the shops these customers are in; they log in on them some minutes before ``at``."""
     keys = world.keys
     if not len(keys.tablets):
-        shops = 1 + len(world.sites) // SITES_PER_SHOP
+        shops = -(-len(world.sites) // SITES_PER_SHOP)
         keys.tablets = _new(world, np.full(shops, world.now))
     tablet = keys.tablets[world.people.site[who] // SITES_PER_SHOP]
     begun = np.maximum(at - 4 * MINUTE, world.people.joined[who])

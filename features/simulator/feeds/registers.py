@@ -63,14 +63,30 @@ def introduce_lines(world: World, lines: np.ndarray) -> None:
 
 def _introduce_mails(world: World, who: np.ndarray) -> None:
     """Each address as it was typed, sometimes wrong; what is wrong is corrected later, or never."""
-    habits, right = world.scenario.keys, world.keys.people.email[who]
-    at, wrong = world.people.joined[who], chance(world, "mail typed", who) < habits.typo_share
-    capitals = chance(world, "mail written", who) < habits.written_share
+    right, wrong = world.keys.people.email[who], _mistyped(world, who)
+    at = world.people.joined[who]
+    capitals = chance(world, "mail written", who) < world.scenario.keys.written_share
     link(world, "email", mails.written(right, capitals)[~wrong], "customer", who[~wrong], at[~wrong], who[~wrong])
-    _enter_wrong(
-        world, "email", who[wrong], right[wrong], mails.mistyped(right[wrong], chance(world, "slip", who[wrong]))
-    )
+    _enter_wrong(world, "email", who[wrong], right[wrong], _wrong_mails(world, who[wrong]))
     _mix_up(world, who)
+
+
+def entered_mails(world: World, who: np.ndarray) -> np.ndarray:
+    """(n,) the addresses in the CRM, those that were typed wrong and never corrected among them."""
+    wrong = _mistyped(world, who) & ~_noticed(world, who)
+    return np.where(wrong, _wrong_mails(world, who), world.keys.people.email[who])
+
+
+def _mistyped(world: World, who: np.ndarray) -> np.ndarray:
+    return chance(world, "mail typed", who) < world.scenario.keys.typo_share
+
+
+def _wrong_mails(world: World, who: np.ndarray) -> np.ndarray:
+    return mails.mistyped(world.keys.people.email[who], chance(world, "slip", who))
+
+
+def _noticed(world: World, who: np.ndarray) -> np.ndarray:
+    return chance(world, "noticed", who) < world.scenario.keys.corrected_share
 
 
 def _introduce_contact_numbers(world: World, who: np.ndarray) -> None:
@@ -84,7 +100,7 @@ def _enter_wrong(world: World, kind: str, who: np.ndarray, right: np.ndarray, wr
     """Evidence of a wrong key; where it is noticed, some weeks later, that is taken back and the right one entered."""
     at = world.people.joined[who]
     link(world, kind, wrong, "customer", who, at, who)
-    noticed = chance(world, "noticed", who) < world.scenario.keys.corrected_share
+    noticed = _noticed(world, who)
     who, right, wrong = who[noticed], right[noticed], wrong[noticed]
     later = at[noticed] + (between(chance(world, "noticed after", who), *NOTICED_DAYS) * DAY).astype(np.int64)
     link(world, kind, wrong, "customer", who, later, who, "unlinked")
@@ -99,7 +115,7 @@ def _mix_up(world: World, who: np.ndarray) -> None:
     who, other = who[other != who], other[other != who]
     mail, at = world.keys.people.email[other], np.maximum(people.joined[who], people.joined[other])
     link(world, "email", mail, "customer", who, at + HOUR, who)
-    noticed = chance(world, "noticed", who) < habits.corrected_share
+    noticed = _noticed(world, who)
     who, other, mail, at = who[noticed], other[noticed], mail[noticed], at[noticed]
     later = at + (between(chance(world, "noticed after", who), *NOTICED_DAYS) * DAY).astype(np.int64)
     link(world, "email", mail, "customer", who, later, who, "unlinked")

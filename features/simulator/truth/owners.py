@@ -47,7 +47,8 @@ def _ended(book: Book, kind: str, people: People) -> pd.DataFrame:
         uses = pd.merge_asof(
             uses, ends, left_on="since", right_on="at", by="key", direction="forward", allow_exact_matches=False
         )
-        uses["until"] = np.minimum(uses["until"], uses["gone"].fillna(FAR).astype(np.int64))
+        over = uses["gone"].notna()
+        uses.loc[over, "until"] = np.minimum(uses.loc[over, "until"], uses.loc[over, "gone"].astype(np.int64))
     left = np.where(uses["who"] >= 0, people.ended[uses["who"]], FAR)
     return uses.assign(until=np.minimum(uses["until"], left))[["key", "who", "since", "until"]]
 
