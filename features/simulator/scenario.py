@@ -136,6 +136,11 @@ class KeyHabits:
 
     def __post_init__(self) -> None:
         _check_numbers(self, "keys.")
+        if self.handed_on_share + self.sold_on_share > 1:
+            raise ValueError(
+                "scenario: keys.handed_on_share and keys.sold_on_share are of the same handsets and must not exceed 1 "
+                f"together; got {self.handed_on_share + self.sold_on_share}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +242,7 @@ class Scenario:
     touches: float = 1.0
     control_share: float = 0.1
     explore_share: float = 0.5
-    login_share: float = 0.3
+    login_share: float = 0.4
     complaints_yearly: float = 1.8
     complaint_open_share: float = 0.4
     enquiries_yearly: float = 0.22

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 
-from features.simulator.scenario import DEFAULT, Feeds, Scenario
+from features.simulator.scenario import DEFAULT, Feeds, KeyHabits, Scenario
 
 _DIRTY = Feeds(
     revised_share=0.06,
@@ -16,6 +16,7 @@ _DIRTY = Feeds(
     outages_yearly=8.0,
     outage_hours=(6.0, 96.0),
 )
+_CARELESS = KeyHabits(unlinked_share=0.5, written_share=0.7, national_share=0.15, typo_share=0.04, corrected_share=0.4)
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
@@ -23,7 +24,7 @@ SCENARIOS: dict[str, Scenario] = {
         DEFAULT,
         Scenario(name="storm", storm_factor=6.0, storm_days=(150, 120)),
         Scenario(name="price_rise", surge=0.5, surge_days=60),
-        Scenario(name="dirty", feeds=_DIRTY),
+        Scenario(name="dirty", feeds=_DIRTY, keys=_CARELESS),
         Scenario(name="small", warm_up_days=30, customers_per_site=25.0),
     )
 }

@@ -1,4 +1,5 @@
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -6,9 +7,12 @@ import pyarrow as pa
 import pytest
 from key_users import spelled_alike, uses_of
 
-from features.identity.keys import normalise
+from features.catalog import CATALOG
+from features.identity.keys import KeyRing, normalise
+from features.lake import Lake
 from features.simulator import KeyHabits, Scenario, registers, simulate
-from features.simulator.truth import owners
+from features.simulator.deliver import deliver
+from features.simulator.truth import hazards, owners
 
 QUICK = Scenario(warm_up_days=20)
 RUN = (1000, 13, 11)
@@ -267,7 +271,29 @@ def test_who_owns_what_is_the_same_whenever_asked_and_does_not_end_with_the_run(
     assert begun.isna().sum().drop("customer").sum() == 0
 
 
+def test_how_keys_are_handled_moves_nobody() -> None:
+    other = KeyHabits(
+        number_ageing_days=5.0,
+        home_browser_share=0.9,
+        home_line_share=0.0,
+        tablet_share=0.9,
+        typo_share=0.5,
+        card_share=0.0,
+        handed_on_share=1.0,
+        sold_on_share=0.0,
+    )
+    lives = (hazards(150, 3, 5, scenario=Scenario(warm_up_days=60, keys=keys)) for keys in (KeyHabits(), other))
+    assert next(lives).equals(next(lives))
+
+
+def test_what_is_delivered_by_default_is_accepted_whole(tmp_path: Path) -> None:
+    receipts = deliver(Lake(tmp_path), KeyRing(b"sixteen bytes or more"), CATALOG, 150, 3, 5)
+    assert sum(receipt.quarantined for receipt in receipts) == 0
+
+
 def test_habits_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="handed_on_share"):
+        KeyHabits(handed_on_share=0.6, sold_on_share=0.6)
     with pytest.raises(ValueError, match="typo_share"):
         KeyHabits(typo_share=1.5)
     with pytest.raises(ValueError, match="number_ageing_days"):
