@@ -131,7 +131,7 @@ def _drawn(
         control=(rng.random(len(accounts)) < scenario.control_share)[account],
         frailty=np.where(firm, frailty[accounts.first[account] - start], frailty),
         digital=np.clip(rng.beta(3, 2, n) - 0.25 * senior + 0.15 * youth, 0.05, 0.95),
-        careless=rng.beta(1.2, 7, n),
+        careless=rng.beta(1.0, 8.5, n),
         appetite=rng.lognormal(0.0, 0.6, n) * np.where(youth, 1.5, 1.0) * np.where(senior, 0.6, 1.0),
         traveller=rng.gamma(0.8, 1.25, n) * np.where(firm, 1.6, 1.0),
         asleep=rng.beta(1.2, 2.4, n),
