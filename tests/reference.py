@@ -1,0 +1,186 @@
+"""The visible-information reference: how well the truth can be known from the facts alone.
+
+A booster is fitted on the truth's own probabilities, which say far more than what happened to come, over many
+operators of several seasons, from visible features only. What a model of the pipeline is worth is told against it,
+on the same rows: no model can be expected to know more.
+
+    python -m tests.reference --operators 10 --customers 50000 --out FOLDER     # fit it: about five minutes an operator
+"""
+
+import argparse
+import gzip
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+
+from features.catalog import CATALOG
+from features.catalog.needs import NEEDS
+from features.declare import Feature
+from features.facts import PHASES
+from features.history import History
+from features.identity.keys import KeyRing
+from features.lake import Lake
+from features.simulator.deliver import deliver
+from features.simulator.truth import HORIZONS, Operator, futures
+from models.encode import Encoder
+
+SECRET = bytes(range(32))
+MONTHS, CUTOFF_MONTHS = 8, (4, 6, 7)
+"""An operator is simulated for eight months and asked about after so many of them."""
+
+_ASKED = ("complain", "cancel_enquiry", "renew", "compare")
+EXTRA = (
+    *(Feature("journey", "count", window=w, where={"phase": phase}) for phase in PHASES for w in ("14d", "60d")),
+    *(Feature("journey", "since_last", where={"action": action}) for action in _ASKED),
+    *(Feature("journey", "count", window="90d", where={"action": action}) for action in (*_ASKED[1:3], "login")),
+    *(Feature("journey", "count", window="60d", where={"action": a}, of="account") for a in _ASKED[:3]),
+    Feature("journey", "last", "sentiment", where={"phase": "ask"}),
+    *(Feature("faults", "sum", "minutes", window) for window in ("14d", "30d", "60d")),
+    *(Feature("faults", "sum", "minutes", w, where={"planned": False}, via="site") for w in ("7d", "14d", "60d")),
+    *(Feature("sla", "count", window=window, where={"breached": True}) for window in ("30d", "60d")),
+    *(Feature("usage", "since_last", where={"metric": metric}) for metric in ("payment", "gigabytes")),
+    *(Feature("usage", "sum", "value", window, where={"metric": "payment"}) for window in ("30d", "60d")),
+    Feature("usage", "count", window="90d", where={"metric": "late_days"}),
+    *(Feature("profile", "since_last", where={"status": status}, of="account") for status in ("notice", "left")),
+    *(Feature("contact", "count", window=window, where={"response": "accepted"}) for window in ("60d", "180d")),
+    Feature("contact", "last", "action", window="60d", where={"origin": "tieline"}),
+)
+"""What a keen analyst would add to the catalogue."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One operator at its cutoffs: what was visible, and what was true. Rows of both frames go together."""
+
+    X: pd.DataFrame
+    truth: pd.DataFrame
+
+
+def observe(operator: Operator, cutoffs: Sequence[datetime], replays: int) -> Observed:
+    """The features of every customer at the cutoffs, and their truth."""
+    truth = futures(operator, cutoffs, replays=replays, unseen=True).to_pandas()
+    keyring = KeyRing(SECRET)
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake(Path(folder))
+        size = (operator.customers, operator.months, operator.seed)
+        deliver(lake, keyring, CATALOG, *size, start=operator.start, scenario=operator.scenario)
+        history = History.load(lake, CATALOG)
+        named = {name: keyring.key_id("customer", name) for name in truth.customer.unique()}
+        entities = truth.customer.map(named).to_numpy(np.int64)
+        at = truth.cutoff.to_numpy("datetime64[us]").astype(np.int64)
+        X = history.frame("customer", entities, at, features())
+    return Observed(X, truth)
+
+
+def features() -> tuple[Feature, ...]:
+    """The catalogue's and the extra ones, each once."""
+    return tuple({feature.name: feature for feature in (*CATALOG.features, *EXTRA)}.values())
+
+
+def soft_auc(truth: np.ndarray, score: np.ndarray) -> float:
+    """The expected AUC of a score where each row is an event with the probability ``truth``."""
+    order = np.argsort(score, kind="stable")
+    sorted_score, p = score[order], truth[order]
+    _, group = np.unique(sorted_score, return_inverse=True)
+    events, others = np.bincount(group, p), np.bincount(group, 1 - p)
+    below = np.cumsum(others) - others / 2
+    return float((events * below).sum() / (events.sum() * others.sum()))
+
+
+def targets() -> dict[str, str]:
+    """Columns of the truth that are predicted."""
+    return {f"leave_{days}": f"leave_{days}" for days in HORIZONS} | {f"{need}_60": f"{need}_60" for need in NEEDS}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An encoder and one booster per predicted probability."""
+
+    encoder: Encoder
+    boosters: dict[str, lgb.Booster]
+
+    def predict(self, X: pd.DataFrame, target: str) -> np.ndarray:
+        """(n,) the probability as far as it is visible."""
+        return np.asarray(self.boosters[target].predict(self.encoder.transform(X)))
+
+    def save(self, folder: Path) -> None:
+        """As text: ``encoder.json`` and one compressed model a target."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "encoder.json").write_text(json.dumps(asdict(self.encoder), indent=1) + "\n")
+        for target, booster in self.boosters.items():
+            packed = gzip.compress(booster.model_to_string().encode(), mtime=0)
+            (folder / f"{target}.txt.gz").write_bytes(packed)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Reference":
+        """What `save` wrote."""
+        told = json.loads((folder / "encoder.json").read_text())
+        encoder = Encoder(tuple(told["names"]), {k: tuple(v) for k, v in told["vocabularies"].items()}, told["fills"])
+        texts = {path.name.split(".")[0]: gzip.decompress(path.read_bytes()).decode() for path in folder.glob("*.gz")}
+        return cls(encoder, {target: lgb.Booster(model_str=text) for target, text in texts.items()})
+
+
+def fit(seen: Sequence[Observed], rounds: int = 400, wanted: Sequence[str] | None = None) -> Reference:
+    """The reference over several operators; probabilities are labels of a cross-entropy."""
+    X = pd.concat([observed.X for observed in seen], ignore_index=True)
+    truth = pd.concat([observed.truth for observed in seen], ignore_index=True)
+    for name in X.select_dtypes("object"):  # categories differ between operators
+        X[name] = X[name].astype("category")
+    encoder = Encoder.fit(X)
+    data = encoder.transform(X)
+    params = {
+        "objective": "cross_entropy", "learning_rate": 0.06, "num_leaves": 31, "min_data_in_leaf": 200,
+        "feature_fraction": 0.5, "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 5.0, "verbose": -1, "seed": 1,
+    }  # fmt: skip
+    boosters = {}
+    for target in wanted or targets():
+        label = truth[target].to_numpy()
+        boosters[target] = lgb.train(params, lgb.Dataset(data, label, free_raw_data=False), rounds)
+    return Reference(encoder, boosters)
+
+
+def operators(count: int, customers: int, first_seed: int = 1000) -> list[tuple[Operator, list[datetime]]]:
+    """Operators of the default scenario with their cutoffs, started in different seasons."""
+    found = []
+    for number in range(count):
+        begin = 2 * number % 12  # months after January 2024
+        start = datetime(2024 + begin // 12, begin % 12 + 1, 1, tzinfo=UTC)
+        after = [begin + months for months in CUTOFF_MONTHS]
+        cutoffs = [datetime(2024 + months // 12, months % 12 + 1, 1, tzinfo=UTC) for months in after]
+        found.append((Operator(customers, MONTHS, first_seed + number, start=start), cutoffs))
+    return found
+
+
+def main() -> None:
+    """Observe the operators one by one (kept in the folder, so that a run can go on), then fit and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--operators", type=int, default=10)
+    parser.add_argument("--customers", type=int, default=50_000)
+    parser.add_argument("--replays", type=int, default=6)
+    parser.add_argument("--first", type=int, default=0, help="observe from this operator on")
+    parser.add_argument("--observe-only", action="store_true")
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    seen = []
+    for number, (operator, cutoffs) in enumerate(operators(asked.operators, asked.customers)):
+        if number < asked.first:
+            continue
+        kept = asked.out / "observed" / f"{operator.seed}.pickle"
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            pd.to_pickle(observe(operator, cutoffs, asked.replays), kept)
+        print(f"operator {number + 1} of {asked.operators}", flush=True)  # noqa: T201
+        seen.append(pd.read_pickle(kept))
+    if not asked.observe_only:
+        fit(seen).save(asked.out)
+
+
+if __name__ == "__main__":
+    main()
