@@ -76,7 +76,7 @@ class Book:
 
     def __init__(self) -> None:
         self.used: dict[str, list[tuple[np.ndarray, ...]]] = defaultdict(list)
-        """(key, customer or -1, since, until) of each use."""
+        """(key, customer or -1, since, until, held) of each use."""
         self.ended: dict[str, list[tuple[np.ndarray, ...]]] = defaultdict(list)
         """(key, when) of each end that all users share."""
 
@@ -102,12 +102,21 @@ class Keys:
         return np.arange(first, first + n)
 
     def use(
-        self, kind: str, key: np.ndarray, who: np.ndarray, since: np.ndarray, until: np.ndarray | None = None
+        self,
+        kind: str,
+        key: np.ndarray,
+        who: np.ndarray,
+        since: np.ndarray,
+        until: np.ndarray | None = None,
+        held: bool = True,
     ) -> None:
-        """Note for the truth that these use these keys from then on (-1: somebody who is no customer)."""
+        """Note for the truth that these use these keys from then on (-1: somebody who is no customer).
+
+        ``held``: as their own; not so the other members' use of a household's line, or anybody's of a shop's tablet.
+        """
         if self.book is not None and len(key):
             known = np.full(len(key), FAR) if until is None else until
-            self.book.used[kind].append((key, who.copy(), since.copy(), known))
+            self.book.used[kind].append((key, who.copy(), since.copy(), known, np.full(len(key), held)))
 
     def end(self, kind: str, key: np.ndarray, at: np.ndarray) -> None:
         """Note for the truth that whoever used these keys does so no longer."""

@@ -145,6 +145,9 @@ def test_a_household_s_line_is_held_by_one_and_used_by_all() -> None:
     assert shared.row.nunique() > 0.05 * len(calls)
     first = spelled_alike(calls.key_type, calls.key).map(holder)
     assert (shared.customer != shared.row.map(first)).any()
+    held = truth()[truth().held & truth().key.str.startswith("+322")]
+    assert not held.key.duplicated().any()
+    assert (held.key.map(holder).dropna() == held.customer[held.key.isin(holder.index)]).mean() > 0.99
 
 
 def test_written_keys_mend_without_a_country() -> None:

@@ -110,7 +110,7 @@ def at_tablet(world: World, who: np.ndarray, at: np.ndarray) -> np.ndarray:
         keys.tablets = _new(world, np.full(shops, world.now))
     tablet = keys.tablets[world.people.site[who] // SITES_PER_SHOP]
     begun = np.maximum(at - 4 * MINUTE, world.people.joined[who])
-    keys.use("cookie", tablet, who, begun, begun + AT_TABLET)
+    keys.use("cookie", tablet, who, begun, begun + AT_TABLET, held=False)
     log_in(world, who, tablet, begun)
     return tablet
 

@@ -52,8 +52,8 @@ def _share_landlines(world: World, lines: np.ndarray) -> None:
     which = np.repeat(np.arange(len(lines)), others)
     member = accounts.first[account][which] + 1 + np.arange(len(which)) - np.repeat(np.cumsum(others) - others, others)
     since = np.maximum(people.joined[member], world.lines.activated[lines][which])
-    keys.use("line", lines[which], member, since)
-    keys.use("msisdn", keys.lines.number[lines][which], member, since)
+    keys.use("line", lines[which], member, since, held=False)
+    keys.use("msisdn", keys.lines.number[lines][which], member, since, held=False)
 
 
 def take_back(world: World, lines: np.ndarray) -> None:

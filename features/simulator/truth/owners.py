@@ -16,16 +16,18 @@ from features.simulator.scenario import DEFAULT, Scenario
 from features.simulator.state import People
 from features.simulator.vocabulary import KEY_TYPES
 
+_USE = ["key", "who", "since", "until", "held"]
+
 
 def owners(
     customers: int, months: int, seed: int, *, start: datetime = START, scenario: Scenario = DEFAULT
 ) -> pa.Table:
     """Who used each key of `simulate` with the same arguments: one row per key, user and stretch of time.
 
-    Columns: ``key_type``, ``key``, ``customer`` and ``account`` (null: somebody who is no customer), ``since`` and
-    ``until`` (null: still in use at the end). A shared key (a household's browser or fixed line, a shop's
-    tablet) has several rows at once, one that changed hands several one after the other. Keys nobody has, such as
-    mistyped ones, are not there.
+    Columns: ``key_type``, ``key``, ``customer`` and ``account`` (null: somebody who is no customer), ``since``,
+    ``until`` (null: still in use at the end) and ``held`` (false: they use a line or a tablet that is not theirs).
+    A shared key (a household's browser or fixed line, a shop's tablet) has several rows at once, one that changed
+    hands several one after the other. Keys nobody has, such as mistyped ones, are not there.
     """
     world = found(customers, clock(start, months), seed, scenario)
     book = world.keys.book = Book()
@@ -38,9 +40,9 @@ def owners(
 
 
 def _ended(book: Book, kind: str, people: People) -> pd.DataFrame:
-    """Every use, until the key changed hands or its user left: columns key, who, since, until."""
+    """Every use, until the key changed hands or its user left: columns key, who, since, until, held."""
     columns = (np.concatenate(part) for part in zip(*book.used[kind], strict=True))
-    uses = pd.DataFrame(dict(zip(("key", "who", "since", "until"), columns, strict=True))).sort_values("since")
+    uses = pd.DataFrame(dict(zip(_USE, columns, strict=True))).sort_values("since")
     if book.ended[kind]:
         keys, at = (np.concatenate(part) for part in zip(*book.ended[kind], strict=True))
         ends = pd.DataFrame({"key": keys, "at": at, "gone": at}).sort_values("at")
@@ -50,7 +52,7 @@ def _ended(book: Book, kind: str, people: People) -> pd.DataFrame:
         over = uses["gone"].notna()
         uses.loc[over, "until"] = np.minimum(uses.loc[over, "until"], uses.loc[over, "gone"].astype(np.int64))
     left = np.where(uses["who"] >= 0, people.ended[uses["who"]], FAR)
-    return uses.assign(until=np.minimum(uses["until"], left))[["key", "who", "since", "until"]]
+    return uses.assign(until=np.minimum(uses["until"], left))[_USE]
 
 
 def _real(uses: pd.DataFrame, end: int) -> pd.DataFrame:
@@ -68,7 +70,7 @@ def _merged(uses: pd.DataFrame) -> pd.DataFrame:
     reached = group["until"].cummax().groupby([uses["key"], uses["who"]]).shift(fill_value=-1)
     begins = (uses["since"] > reached) | ~uses.duplicated(["key", "who"])
     return uses.groupby(begins.cumsum(), sort=False).agg(
-        {"key": "first", "who": "first", "since": "first", "until": "max"}
+        {"key": "first", "who": "first", "since": "first", "until": "max", "held": "max"}
     )
 
 
@@ -85,6 +87,7 @@ def _table(kind: str, uses: pd.DataFrame, people: People) -> pa.Table:
             "account": _unless(nobody, names.keys(spelled["account"], account)),
             "since": names.instants(since),
             "until": names.instants(np.where(until < FAR, until, -1)),
+            "held": uses["held"].to_numpy(),
         }
     )
 
