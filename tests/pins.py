@@ -81,7 +81,7 @@ def main() -> None:
     chosen = operators(asked.operators, asked.customers, FIRST_SEED)
     seen = []
     for number, (operator, cutoffs) in enumerate(chosen, start=1):
-        seen.append(observe(operator, cutoffs, REPLAYS))
+        seen.append(observe(operator, cutoffs, REPLAYS, unseen=True))
         print(f"operator {number} of {len(chosen)}", flush=True)  # noqa: T201
     figures = measure(seen, Reference.load(asked.reference)) | measure_effects(chosen[:2], share=0.25)
     rows = sum(len(one.truth) for one in seen)

@@ -4,7 +4,7 @@ A booster is fitted on the truth's own probabilities, which say far more than wh
 operators of several seasons, from visible features only. What a model of the pipeline is worth is told against it,
 on the same rows: no model can be expected to know more.
 
-    python -m tests.reference --operators 10 --customers 50000 --out FOLDER     # fit it: about five minutes an operator
+    python -m tests.reference --operators 10 --customers 25000 --out FOLDER     # fit it: some minutes an operator
 """
 
 import argparse
@@ -63,9 +63,9 @@ class Observed:
     truth: pd.DataFrame
 
 
-def observe(operator: Operator, cutoffs: Sequence[datetime], replays: int) -> Observed:
-    """The features of every customer at the cutoffs, and their truth."""
-    truth = futures(operator, cutoffs, replays=replays, unseen=True).to_pandas()
+def observe(operator: Operator, cutoffs: Sequence[datetime], replays: int, *, unseen: bool = False) -> Observed:
+    """The features of every customer at the cutoffs, and their truth (``unseen``: also without the unseen frailty)."""
+    truth = futures(operator, cutoffs, replays=replays, unseen=unseen).to_pandas()
     keyring = KeyRing(SECRET)
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
@@ -162,8 +162,8 @@ def main() -> None:
     """Observe the operators one by one (kept in the folder, so that a run can go on), then fit and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operators", type=int, default=10)
-    parser.add_argument("--customers", type=int, default=50_000)
-    parser.add_argument("--replays", type=int, default=6)
+    parser.add_argument("--customers", type=int, default=25_000)
+    parser.add_argument("--replays", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="observe from this operator on")
     parser.add_argument("--observe-only", action="store_true")
     parser.add_argument("--out", type=Path, required=True)
