@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help install demo test test-slow check bench serve ui lock clean
+.PHONY: help install demo test test-slow check bench pin serve ui lock clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -33,6 +33,10 @@ check: $(READY)      ## style and types
 
 bench: $(READY)      ## the figures the project promises, as ratios against peers
 	$(BIN)/python -m pytest tests/benchmarks -m "slow or not slow" -q -s
+
+pin: $(READY)        ## fit the visible-information reference and measure what the simulator is pinned to (an hour)
+	$(BIN)/python -m tests.reference --out tests/data/reference --observed .tieline/reference
+	$(BIN)/python -m tests.pins --reference tests/data/reference --save
 
 serve: $(READY)      ## real-time answers on http://127.0.0.1:8000
 	$(BIN)/tieline serve

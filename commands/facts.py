@@ -162,7 +162,12 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another history.")] = 0,
     scenario: Annotated[str, typer.Option(help="default, storm, price_rise, dirty or small.")] = "default",
     start: Annotated[str, typer.Option(help="The first of a month, YYYY-MM-01.")] = "2025-01-01",
-    describe: Annotated[bool, typer.Option("--describe", help="Only say what the scenario is.")] = False,
+    describe: Annotated[
+        bool, typer.Option("--describe", help="Only say what the scenario declares, and what the default is pinned to.")
+    ] = False,
+    registers: Annotated[
+        Path | None, typer.Option(help="Also write crm.csv and shops.csv, registers without a common key, here.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """A telecom operator whose truth is known, as facts in the built-in workspace's lake."""
@@ -173,11 +178,41 @@ def simulate(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--scenario") from None
     if describe:
-        emit({**simulator.describe(chosen), "fingerprint": simulator.fingerprint(chosen)})
+        _describe(chosen, as_json)
         return
-    since = time.monotonic()
-    receipts = simulated(Place.of(None), customers, months, seed, start=_first(start), scenario=chosen)
+    since, first = time.monotonic(), _first(start)
+    receipts = simulated(Place.of(None), customers, months, seed, start=first, scenario=chosen)
     _say_simulated(receipts, time.monotonic() - since, as_json)
+    if registers:
+        with progress() as bar:
+            bar.add_task("living it again for the registers", total=None)
+            simulator.registers(customers, months, seed, start=first, scenario=chosen).write(registers)
+        say.print(f"crm.csv and shops.csv are in {registers}", highlight=False)
+
+
+def _describe(scenario: "Scenario", as_json: bool) -> None:
+    """What a scenario declares; the default's pinned figures beside their bounds."""
+    from features import simulator
+    from features.simulator import pinned
+
+    declared, pins = simulator.describe(scenario), pinned.pins()
+    if as_json:
+        emit({"scenario": declared, "fingerprint": simulator.fingerprint(scenario), "pinned": asdict(pins)})
+        return
+    values = Table("scenario", scenario.name)
+    for name, value in declared.items():
+        values.add_row(name, _brief(value))
+    out.print(values)
+    bars = Table("pinned (default scenario)", "figure", "from", "to", "what it is")
+    for bar in pinned.BARS:
+        measured = f"{pins.figures[bar.name]:.4g}"
+        bars.add_row(bar.name, measured, f"{bar.low:g}", f"{bar.high:g}", bar.meaning)
+    out.print(bars)
+    for name, figure in pins.others.items():
+        out.print(f"{name}: {figure:.4g}", highlight=False)
+    out.print(f"measured on {pins.words}", highlight=False)
+    if not pins.current:
+        say.print("[yellow]the default scenario has changed since: run `make pin`[/yellow]")
 
 
 def _first(text: str) -> datetime:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.simulator.pinned import BARS, Pins
+from features.simulator.pinned import Pins
 from features.simulator.scenario import DEFAULT
 from features.simulator.scenarios import fingerprint
 from features.simulator.truth import HORIZONS, Operator, effects
@@ -86,11 +86,11 @@ def main() -> None:
     figures = measure(seen, Reference.load(asked.reference)) | measure_effects(chosen[:2], share=0.25)
     rows = sum(len(one.truth) for one in seen)
     measured_on = {"operators": len(chosen), "customers": asked.customers, "customer_cutoffs": rows, "replays": REPLAYS}
-    print(json.dumps({name: round(value, 5) for name, value in figures.items()}, indent=1))  # noqa: T201
-    broken = [bar.name for bar in BARS if not bar.low <= figures[bar.name] <= bar.high]
-    print(f"outside their bounds: {', '.join(broken) or 'none'}")  # noqa: T201
-    if asked.save and not broken:
-        Pins(fingerprint(DEFAULT), {name: round(value, 5) for name, value in figures.items()}, measured_on).save()
+    found = Pins(fingerprint(DEFAULT), {name: round(value, 5) for name, value in figures.items()}, measured_on)
+    print(json.dumps(found.figures, indent=1))  # noqa: T201
+    print(f"outside their bounds: {', '.join(found.broken) or 'none'}")  # noqa: T201
+    if asked.save and not found.broken:
+        found.save()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ A booster is fitted on the truth's own probabilities, which say far more than wh
 operators of several seasons, from visible features only. What a model of the pipeline is worth is told against it,
 on the same rows: no model can be expected to know more.
 
-    python -m tests.reference --operators 10 --customers 25000 --out FOLDER     # fit it: some minutes an operator
+    python -m tests.reference --operators 10 --customers 25000 --observed FOLDER --out FOLDER  # minutes an operator
 """
 
 import argparse
@@ -166,13 +166,14 @@ def main() -> None:
     parser.add_argument("--replays", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="observe from this operator on")
     parser.add_argument("--observe-only", action="store_true")
+    parser.add_argument("--observed", type=Path, required=True, help="where observed operators are kept")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     seen = []
     for number, (operator, cutoffs) in enumerate(operators(asked.operators, asked.customers)):
         if number < asked.first:
             continue
-        kept = asked.out / "observed" / f"{operator.seed}.pickle"
+        kept = asked.observed / f"{operator.customers}-{operator.seed}.pickle"
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             pd.to_pickle(observe(operator, cutoffs, asked.replays), kept)

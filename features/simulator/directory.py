@@ -3,9 +3,11 @@
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import csv
 
 from features.simulator.clock import FAR, clock
 from features.simulator.draws import lanes, whole
@@ -58,6 +60,12 @@ class Registers:
 
     crm: pa.Table
     shops: pa.Table
+
+    def write(self, folder: Path) -> None:
+        """As ``crm.csv`` and ``shops.csv`` in a folder, which is made where it is missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("crm", "shops"):
+            csv.write_csv(getattr(self, name), folder / f"{name}.csv")
 
 
 def registers(
