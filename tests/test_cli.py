@@ -218,9 +218,11 @@ def test_a_simulation_that_cannot_be_is_refused_at_once(run: Run, words: tuple[o
 
 
 def test_a_scenario_describes_itself_and_the_help_names_them_all(run: Run) -> None:
-    code, out, _ = run("simulate", "--describe", "--scenario", "storm")
+    code, out, _ = run("simulate", "--describe", "--scenario", "storm", "--json")
     told = json.loads(out)
-    assert (code, told["name"], told["storm_days"], told["feeds.late_share"]) == (0, "storm", [150, 120], 0.015)
+    declared = told["scenario"]
+    assert (code, declared["name"], declared["storm_days"]) == (0, "storm", [150, 120])
+    assert declared["feeds.late_share"] == 0.015
     assert told["fingerprint"] == fingerprint(SCENARIOS["storm"])
     assert all(name in run("simulate", "--help")[1] for name in SCENARIOS)
 

@@ -80,9 +80,9 @@ def test_a_feed_that_is_a_minute_ahead_of_the_others_changes_no_score(
     engine: Engine, operator: Operator, source: str
 ) -> None:
     end = operator.history.end
-    ((start, last),) = operator.history.coverage[source]
+    *earlier, (start, last) = operator.history.coverage[source]
     assert last == end
-    coverage = operator.history.coverage | {source: ((start, end + MINUTE),)}
+    coverage = operator.history.coverage | {source: (*earlier, (start, end + MINUTE))}
     ahead = ask(replace(engine, history=replace(operator.history, coverage=coverage)), operator.active[0])
     level = ask(engine, operator.active[0])
     assert (ahead.churn, ahead.needs, ahead.reasons) == (level.churn, level.needs, level.reasons)
