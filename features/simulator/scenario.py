@@ -1,7 +1,8 @@
 """How the simulated operator behaves, as frozen declarations that check themselves."""
 
-import math
 from dataclasses import dataclass, field, fields
+
+from features.simulator.checks import check_numbers, check_pair, check_positive
 
 NEEDS = (
     "faster_line",
@@ -14,41 +15,6 @@ NEEDS = (
     "help_using",
     "security",
 )
-
-
-_POSITIVE = ("_days", "_hours", "_factor", "_target", "_per_site")
-"""Endings of the names of what cannot be zero."""
-
-
-def _check_numbers(record: object, group: str = "", signed: bool = False) -> None:
-    """Raises `ValueError` naming the first number of a declaration that cannot be what its name says."""
-    for item in fields(record):  # type: ignore[arg-type]
-        if item.type in (int, float):
-            _check_number(group + item.name, getattr(record, item.name), whole=item.type is int, signed=signed)
-
-
-def _check_number(name: str, value: object, whole: bool = False, signed: bool = False) -> None:
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        raise ValueError(f"scenario: {name} must be a {'whole ' if whole else ''}number; got {value!r}")
-    if not math.isfinite(value) or (value < 0 and not signed):
-        wanted = "a finite number" if signed else "a finite number, zero or more"
-        raise ValueError(f"scenario: {name} must be {wanted}; got {value}")
-    if name.endswith("_share") and value > 1:
-        raise ValueError(f"scenario: {name} is a share and must lie in 0..1; got {value}")
-    if name.endswith(_POSITIVE):
-        _check_positive(name, value)
-
-
-def _check_positive(name: str, value: float) -> None:
-    if value <= 0:
-        raise ValueError(f"scenario: {name} must be greater than zero; got {value}")
-
-
-def _check_pair(name: str, pair: object, whole: bool = False) -> None:
-    if not isinstance(pair, tuple) or len(pair) != 2:
-        raise ValueError(f"scenario: {name} must be a tuple of two numbers; got {pair!r}")
-    for place, value in enumerate(pair):
-        _check_number(f"{name}[{place}]", value, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +49,7 @@ class Effects:
     season: float = 0.05
 
     def __post_init__(self) -> None:
-        _check_numbers(self, "effects.", signed=True)
+        check_numbers(self, "effects.", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +67,7 @@ class NeedRates:
     security: float = 0.16
 
     def __post_init__(self) -> None:
-        _check_numbers(self, "needs.")
+        check_numbers(self, "needs.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +101,7 @@ class KeyHabits:
     card_linked_share: float = 0.45
 
     def __post_init__(self) -> None:
-        _check_numbers(self, "keys.")
+        check_numbers(self, "keys.")
         if self.handed_on_share + self.sold_on_share > 1:
             raise ValueError(
                 "scenario: keys.handed_on_share and keys.sold_on_share are of the same handsets and must not exceed 1 "
@@ -160,9 +126,9 @@ class Memory:
     sick_line: float = 10.0
 
     def __post_init__(self) -> None:
-        _check_numbers(self, "memory.")
+        check_numbers(self, "memory.")
         for item in fields(self):
-            _check_positive(f"memory.{item.name}", getattr(self, item.name))
+            check_positive(f"memory.{item.name}", getattr(self, item.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +153,10 @@ class Feeds:
     outage_hours: tuple[float, float] = (6.0, 48.0)
 
     def __post_init__(self) -> None:
-        _check_numbers(self, "feeds.")
-        _check_pair("feeds.outage_hours", self.outage_hours)
+        check_numbers(self, "feeds.")
+        check_pair("feeds.outage_hours", self.outage_hours)
         shortest, longest = self.outage_hours
-        _check_positive("feeds.outage_hours", shortest)
+        check_positive("feeds.outage_hours", shortest)
         if shortest > longest:
             raise ValueError(f"scenario: feeds.outage_hours must be (shortest, longest); got {self.outage_hours}")
 
@@ -262,7 +228,7 @@ class Scenario:
     keys: KeyHabits = field(default_factory=KeyHabits)
 
     def __post_init__(self) -> None:
-        _check_numbers(self)
+        check_numbers(self)
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(f"scenario: name must be a word; got {self.name!r}")
         if self.sites is not None and (not isinstance(self.sites, int) or self.sites < 1):
@@ -280,7 +246,7 @@ class Scenario:
                 raise ValueError(f"scenario: {name} must be {kind.__name__}(...); got {getattr(self, name)!r}")
 
     def _check_storm(self) -> None:
-        _check_pair("storm_days", self.storm_days, whole=True)
+        check_pair("storm_days", self.storm_days, whole=True)
         begin, end = self.storm_days
         if begin <= end and (begin, end) != (0, 0):
             raise ValueError(f"scenario: storm_days are (from, to) days before the end, from > to; got {begin, end}")
