@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help install demo test test-slow check bench pin serve ui lock clean
+.PHONY: help install demo test test-slow check bench pin pictures serve ui lock clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -37,6 +37,9 @@ bench: $(READY)      ## the figures the project promises, as ratios against peer
 pin: $(READY)        ## fit the visible-information reference and measure what the simulator is pinned to (an hour)
 	$(BIN)/python -m tests.reference --out tests/data/reference --observed .tieline/reference
 	$(BIN)/python -m tests.pins --reference tests/data/reference --save
+
+pictures: $(READY)   ## the pictures and the table of rates in docs/simulator.md, from one simulation (minutes)
+	$(BIN)/python docs/simulator/pictures.py
 
 serve: $(READY)      ## real-time answers on http://127.0.0.1:8000
 	$(BIN)/tieline serve
