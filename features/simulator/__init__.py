@@ -1,7 +1,8 @@
 """A telecom operator whose truth is known, as one more source of facts.
 
-`simulate` yields, month by month, what each of the operator's systems delivered; `truth.hazards` tells, apart from the
-facts, what really drove the customers. Everything random comes from named streams of one seed.
+`simulate` yields, month by month, what each of the operator's systems delivered. The package `truth` tells, apart from
+the facts, what really drove the customers, what would come of every action and whose every key was; nothing but tests,
+benchmarks and notebooks may import it. docs/simulator.md describes the operator.
 """
 
 from features.simulator.directory import Registers, registers

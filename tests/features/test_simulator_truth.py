@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.facts import SOURCES
 from features.simulator import Scenario, simulate
 from features.simulator.clock import clock
 from features.simulator.draws import Draws, derived, lanes
@@ -22,7 +23,7 @@ from features.simulator.life.actions import CATALOGUE
 from features.simulator.life.hazards import MOST_HARM, MOST_HELP
 from features.simulator.run import START, Part, end, found, live, run
 from features.simulator.scenario import NEEDS
-from features.simulator.truth import Operator, effects, futures
+from features.simulator.truth import Operator, effects, futures, hazards
 from features.simulator.truth.fork import Fork
 from features.simulator.vocabulary import ACTIONS
 
@@ -234,6 +235,22 @@ def test_one_visit_is_one_decision_and_answers_come_later() -> None:
     assert (late.dropna() > timedelta(0)).all()
     assert late.max() > timedelta(days=3)
     assert answers.decision.duplicated().any()
+
+
+def test_nothing_of_the_truth_is_delivered() -> None:
+    """No column beside the declared ones, and no value of the truth under any of them."""
+    table, hidden = told(), hazards(800, 4, 5, scenario=OPERATOR.scenario).to_pandas()
+    secret = np.concatenate([table.frailty, table.leave_60, table.blind_60, hidden.hazard, hidden["first"]])
+    secret = np.unique(np.round(secret[secret < 1], 9))
+    assert len(secret) > 1000
+    common = {"id", "key_type", "key", "at", "known_at", "void", "other_type", "other"}
+    for source in SOURCES:
+        rows = facts(source)
+        assert set(rows.columns) <= common | {column.name for column in SOURCES[source].columns}
+        for name in rows.select_dtypes("number"):
+            values = rows[name].dropna().astype(float).unique()
+            values = values[np.round(values, 4) != values]  # a few digits can meet by chance
+            assert not np.isin(np.round(values, 9), secret).any(), (source, name)
 
 
 @pytest.mark.parametrize(
