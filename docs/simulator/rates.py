@@ -14,7 +14,7 @@ PORTED_RANGE = "+3248"
 
 @dataclass(frozen=True)
 class Rate:
-    """One line of the table; ``public`` is empty where nothing was found."""
+    """One line of the table; ``public`` is empty where nothing can be compared."""
 
     what: str
     here: str
@@ -30,7 +30,7 @@ def measured(history: History) -> list[Rate]:
 
 def markdown(rates: list[Rate]) -> str:
     """The rates as a table in Markdown."""
-    rows = [f"| {rate.what} | {rate.here} | {rate.public or 'not found'} | {rate.source} |" for rate in rates]
+    rows = [f"| {rate.what} | {rate.here} | {rate.public} | {rate.source} |" for rate in rates]
     return "\n".join(["| quantity | here | public figure | source |", "|---|---|---|---|", *rows])
 
 
@@ -165,7 +165,7 @@ def _money(history: History) -> Iterator[Rate]:
     usage = history.facts["usage"]
     bills = usage[(usage.metric == "bill") & (usage.key_type == "customer")]
     late = usage[usage.metric == "late_days"]
-    yield Rate("bills paid late or not at all", _percent(len(late), len(bills)))
+    yield Rate("bills paid late or not at all", _percent(len(late), len(bills)), "not found")
     months = month_edges(history.days)
     behind, payers = (
         rows.groupby(pd.cut(rows.day, months, labels=False)).key.nunique() for rows in (late[late.value >= 30], bills)
@@ -203,7 +203,6 @@ def _people(history: History) -> Iterator[Rate]:
         "5.0 persons per firm (EU)",
         cited("Eurostat 2022"),
     )
-    yield Rate("lines per customer", f"{exposure(history.lines) / exposure(people):.2f}")
 
 
 def _keys(history: History) -> Iterator[Rate]:
