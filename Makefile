@@ -36,7 +36,7 @@ bench: $(READY)      ## the figures the project promises, as ratios against peer
 
 pin: $(READY)        ## fit the visible-information reference and measure what the simulator is pinned to (an hour)
 	$(BIN)/python -m tests.reference --out tests/data/reference --observed .tieline/reference
-	$(BIN)/python -m tests.pins --reference tests/data/reference --save
+	$(BIN)/python -m tests.pins --reference tests/data/reference --observed .tieline/reference --save
 
 pictures: $(READY)   ## the pictures and the table of rates in docs/simulator.md, from one simulation (minutes)
 	$(BIN)/python docs/simulator/pictures.py

@@ -1,6 +1,6 @@
 """Measure what the default operator is pinned to, on operators the reference never saw.
 
-python -m tests.pins --operators 5 --customers 7000 --reference FOLDER [--save]
+python -m tests.pins --operators 5 --customers 7000 --observed FOLDER --reference FOLDER [--save]
 """
 
 import argparse
@@ -15,9 +15,11 @@ from features.simulator.pinned import Pins
 from features.simulator.scenario import DEFAULT
 from features.simulator.scenarios import fingerprint
 from features.simulator.truth import HORIZONS, Operator, effects
-from tests.reference import Observed, Reference, observe, operators, soft_auc
+from tests.reference import Observed, Reference, kept, operators, soft_auc
 
-FIRST_SEED = 1
+FIRST_SEED, MONTHS = 1, 10
+"""Longer than the reference's operators, so that what came within 90 days of each cutoff is known."""
+
 REPLAYS, EFFECT_REPLAYS = 16, 48
 
 
@@ -75,14 +77,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operators", type=int, default=5)
     parser.add_argument("--customers", type=int, default=7_000)
+    parser.add_argument("--observed", type=Path, required=True, help="where observed operators are kept")
     parser.add_argument("--reference", type=Path, required=True)
     parser.add_argument("--save", action="store_true")
     asked = parser.parse_args()
-    chosen = operators(asked.operators, asked.customers, FIRST_SEED)
+    chosen = operators(asked.operators, asked.customers, FIRST_SEED, MONTHS)
     seen = []
-    for number, (operator, cutoffs) in enumerate(chosen, start=1):
-        seen.append(observe(operator, cutoffs, REPLAYS, unseen=True))
-        print(f"operator {number} of {len(chosen)}", flush=True)  # noqa: T201
+    for operator, cutoffs in chosen:
+        seen.append(kept(asked.observed, operator, cutoffs, REPLAYS, unseen=True))
     figures = measure(seen, Reference.load(asked.reference)) | measure_effects(chosen[:2], share=0.25)
     rows = sum(len(one.truth) for one in seen)
     measured_on = {"operators": len(chosen), "customers": asked.customers, "customer_cutoffs": rows, "replays": REPLAYS}

@@ -4,7 +4,7 @@ A booster is fitted on the truth's own probabilities, which say far more than wh
 operators of several seasons, from visible features only. What a model of the pipeline is worth is told against it,
 on the same rows: no model can be expected to know more.
 
-    python -m tests.reference --operators 10 --customers 25000 --observed FOLDER --out FOLDER  # minutes an operator
+    python -m tests.reference --operators 10 --customers 15000 --observed FOLDER --out FOLDER  # minutes an operator
 """
 
 import argparse
@@ -79,6 +79,20 @@ def observe(operator: Operator, cutoffs: Sequence[datetime], replays: int, *, un
     return Observed(X, truth)
 
 
+def kept(
+    folder: Path, operator: Operator, cutoffs: Sequence[datetime], replays: int, *, unseen: bool = False
+) -> Observed:
+    """The same, kept in a folder, so that a run that was interrupted goes on where it was."""
+    file = folder / f"{operator.customers}-{operator.seed}-{replays}.pickle"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        pd.to_pickle(observe(operator, cutoffs, replays, unseen=unseen), part)
+        part.rename(file)
+    print(f"observed {file.name}", flush=True)  # noqa: T201
+    return pd.read_pickle(file)
+
+
 def features() -> tuple[Feature, ...]:
     """The catalogue's and the extra ones, each once."""
     return tuple({feature.name: feature for feature in (*CATALOG.features, *EXTRA)}.values())
@@ -127,7 +141,7 @@ class Reference:
         return cls(encoder, {target: lgb.Booster(model_str=text) for target, text in texts.items()})
 
 
-def fit(seen: Sequence[Observed], rounds: int = 400, wanted: Sequence[str] | None = None) -> Reference:
+def fit(seen: Sequence[Observed], rounds: int = 300, wanted: Sequence[str] | None = None) -> Reference:
     """The reference over several operators; probabilities are labels of a cross-entropy."""
     X = pd.concat([observed.X for observed in seen], ignore_index=True)
     truth = pd.concat([observed.truth for observed in seen], ignore_index=True)
@@ -142,11 +156,15 @@ def fit(seen: Sequence[Observed], rounds: int = 400, wanted: Sequence[str] | Non
     boosters = {}
     for target in wanted or targets():
         label = truth[target].to_numpy()
-        boosters[target] = lgb.train(params, lgb.Dataset(data, label, free_raw_data=False), rounds)
+        trees = rounds if target.startswith("leave") else rounds // 2
+        boosters[target] = lgb.train(params, lgb.Dataset(data, label, free_raw_data=False), trees)
+        print(f"fitted {target}", flush=True)  # noqa: T201
     return Reference(encoder, boosters)
 
 
-def operators(count: int, customers: int, first_seed: int = 1000) -> list[tuple[Operator, list[datetime]]]:
+def operators(
+    count: int, customers: int, first_seed: int = 1000, months: int = MONTHS
+) -> list[tuple[Operator, list[datetime]]]:
     """Operators of the default scenario with their cutoffs, started in different seasons."""
     found = []
     for number in range(count):
@@ -154,7 +172,7 @@ def operators(count: int, customers: int, first_seed: int = 1000) -> list[tuple[
         start = datetime(2024 + begin // 12, begin % 12 + 1, 1, tzinfo=UTC)
         after = [begin + months for months in CUTOFF_MONTHS]
         cutoffs = [datetime(2024 + months // 12, months % 12 + 1, 1, tzinfo=UTC) for months in after]
-        found.append((Operator(customers, MONTHS, first_seed + number, start=start), cutoffs))
+        found.append((Operator(customers, months, first_seed + number, start=start), cutoffs))
     return found
 
 
@@ -162,25 +180,15 @@ def main() -> None:
     """Observe the operators one by one (kept in the folder, so that a run can go on), then fit and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operators", type=int, default=10)
-    parser.add_argument("--customers", type=int, default=25_000)
+    parser.add_argument("--customers", type=int, default=15_000)
     parser.add_argument("--replays", type=int, default=5)
-    parser.add_argument("--first", type=int, default=0, help="observe from this operator on")
-    parser.add_argument("--observe-only", action="store_true")
     parser.add_argument("--observed", type=Path, required=True, help="where observed operators are kept")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     seen = []
-    for number, (operator, cutoffs) in enumerate(operators(asked.operators, asked.customers)):
-        if number < asked.first:
-            continue
-        kept = asked.observed / f"{operator.customers}-{operator.seed}.pickle"
-        if not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            pd.to_pickle(observe(operator, cutoffs, asked.replays), kept)
-        print(f"operator {number + 1} of {asked.operators}", flush=True)  # noqa: T201
-        seen.append(pd.read_pickle(kept))
-    if not asked.observe_only:
-        fit(seen).save(asked.out)
+    for operator, cutoffs in operators(asked.operators, asked.customers):
+        seen.append(kept(asked.observed, operator, cutoffs, asked.replays))
+    fit(seen).save(asked.out)
 
 
 if __name__ == "__main__":

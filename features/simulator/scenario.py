@@ -193,7 +193,7 @@ class Scenario:
     bad_spell_factor: float = 5.0
     bad_spell_days: float = 40.0
     good_spell_days: float = 200.0
-    line_faults_yearly: float = 0.36
+    line_faults_yearly: float = 0.29
     line_fault_hours: float = 17.0
     resolution_target_hours: float = 48.0
     availability_target: float = 99.0
@@ -209,12 +209,12 @@ class Scenario:
     control_share: float = 0.1
     explore_share: float = 0.5
     login_share: float = 0.4
-    complaints_yearly: float = 1.8
+    complaints_yearly: float = 1.5
     complaint_open_share: float = 0.4
     enquiries_yearly: float = 0.22
     campaigns_yearly: float = 0.9
     # ends
-    churn_monthly: float = 0.0145
+    churn_monthly: float = 0.0158
     moved_away_yearly: float = 0.012
     deaths_yearly: float = 0.006
     rival_campaigns_yearly: float = 3.0
