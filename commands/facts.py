@@ -181,6 +181,8 @@ def simulate(
         _describe(chosen, as_json)
         return
     since, first = time.monotonic(), _first(start)
+    if registers:
+        registers.mkdir(parents=True, exist_ok=True)
     receipts = simulated(Place.of(None), customers, months, seed, start=first, scenario=chosen)
     _say_simulated(receipts, time.monotonic() - since, as_json)
     if registers:

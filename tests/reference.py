@@ -4,11 +4,12 @@ A booster is fitted on the truth's own probabilities, which say far more than wh
 operators of several seasons, from visible features only. What a model of the pipeline is worth is told against it,
 on the same rows: no model can be expected to know more.
 
-    python -m tests.reference --operators 10 --customers 15000 --observed FOLDER --out FOLDER  # minutes an operator
+    python -m tests.reference --operators 10 --customers 10000 --observed FOLDER --out FOLDER  # minutes an operator
 """
 
 import argparse
 import gzip
+import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from features.history import History
 from features.identity.keys import KeyRing
 from features.lake import Lake
 from features.simulator.deliver import deliver
+from features.simulator.scenarios import fingerprint
 from features.simulator.truth import HORIZONS, Operator, futures
 from models.encode import Encoder
 
@@ -83,7 +85,9 @@ def kept(
     folder: Path, operator: Operator, cutoffs: Sequence[datetime], replays: int, *, unseen: bool = False
 ) -> Observed:
     """The same, kept in a folder, so that a run that was interrupted goes on where it was."""
-    file = folder / f"{operator.customers}-{operator.seed}-{replays}.pickle"
+    told = (operator.customers, operator.months, operator.seed, operator.start, fingerprint(operator.scenario), cutoffs)
+    asked = hashlib.sha256(repr((told, replays, unseen, [feature.name for feature in features()])).encode()).hexdigest()
+    file = folder / f"{operator.customers}-{operator.seed}-{asked[:12]}.pickle"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
@@ -180,7 +184,7 @@ def main() -> None:
     """Observe the operators one by one (kept in the folder, so that a run can go on), then fit and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operators", type=int, default=10)
-    parser.add_argument("--customers", type=int, default=15_000)
+    parser.add_argument("--customers", type=int, default=10_000)
     parser.add_argument("--replays", type=int, default=5)
     parser.add_argument("--observed", type=Path, required=True, help="where observed operators are kept")
     parser.add_argument("--out", type=Path, required=True)

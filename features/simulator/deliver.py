@@ -28,6 +28,9 @@ from features.simulator.scenarios import fingerprint
 Progress = Callable[[int, int, int], None]
 """Called after each month with the months done, the months there are and the rows delivered so far."""
 
+EARLIEST_START = 2010
+"""Customers joined up to fifteen years earlier, and the lake knows no fact from before 1990."""
+
 MARK = "simulation.sha256"
 """The file in a lake that tells its simulation from any other, and nothing else about it."""
 
@@ -75,6 +78,8 @@ def deliver(
     other facts and where the disk has no room.
     """
     try:
+        if start.year < EARLIEST_START:
+            raise ValueError(f"the simulation must start in {EARLIEST_START} or later; got {start.date().isoformat()}")
         batches = simulate(customers, months, seed, start=start, scenario=scenario)
         if start.year * 12 + start.month - 1 + months > LATEST.year * 12:
             raise ValueError(f"the simulation must end before {LATEST.year}: fewer months, or an earlier start")

@@ -49,9 +49,16 @@ def describe(scenario: Scenario = DEFAULT) -> dict[str, object]:
     return flat
 
 
+BEHAVIOUR = 1
+"""To be raised with every change of code that changes what a scenario does (docs/decisions/006)."""
+
+
 def fingerprint(scenario: Scenario) -> str:
-    """SHA-256, in hex, of everything the scenario declares but its name; 1 and 1.0 are the same."""
-    values = {name: _plain(value) for name, value in describe(scenario).items() if name != "name"}
+    """SHA-256, in hex, of what the scenario declares (but its name) and of `BEHAVIOUR`; 1 and 1.0 are the same."""
+    told = {name: _plain(value) for name, value in describe(scenario).items() if name != "name"}
+    values = {"behaviour": BEHAVIOUR, **told}
+        name: _plain(value) for name, value in describe(scenario).items() if name != "name"
+    }
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -105,6 +105,34 @@ class People(Rows):
 
 
 @dataclass
+class Seen(Rows):
+    """What a decision may go by: columns of `People`, copied when the day began."""
+
+    plan: np.ndarray
+    price: np.ndarray
+    contract_end: np.ndarray
+    needs: np.ndarray
+    downtime: np.ndarray
+    breaches: np.ndarray
+    shocks: np.ndarray
+    rises: np.ndarray
+    enquiries: np.ndarray
+    mood: np.ndarray
+    complaints: np.ndarray
+    contacts: np.ndarray
+
+    @classmethod
+    def of(cls, people: People) -> "Seen":
+        """Everyone as they stand now."""
+        return cls(**{item.name: getattr(people, item.name).copy() for item in fields(cls)})
+
+    @classmethod
+    def nobody(cls) -> "Seen":
+        """Before the first day."""
+        return cls(**{item.name: np.zeros(0) for item in fields(cls)})
+
+
+@dataclass
 class Accounts(Rows):
     """Who pays: ``kind`` is 0 for a single person, 1 for a household, 2 for an enterprise."""
 

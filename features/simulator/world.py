@@ -10,7 +10,7 @@ from features.simulator.draws import Draws, between
 from features.simulator.feeds.ledger import Ledger
 from features.simulator.keys import Keys
 from features.simulator.scenario import Scenario
-from features.simulator.state import Accounts, Cookies, Lines, Markets, People, Sites
+from features.simulator.state import Accounts, Cookies, Lines, Markets, People, Seen, Sites
 from features.simulator.tally import Tally
 
 Record = dict[str, np.ndarray]
@@ -68,6 +68,8 @@ class World:
     day: int = 0
     alive: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     active: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    morning: Seen = field(default_factory=Seen.nobody)
+    """What decisions go by: everyone who was a customer when the day began, as they stood then."""
     contacts: list[Record] = field(default_factory=list)
     """Today's contacts with people or screens at which something could be offered."""
     waiting: int = 0
@@ -91,6 +93,7 @@ class World:
         self.day = day
         self.contacts = []
         self.alive = self.people.living(self.now)
+        self.morning = Seen.of(self.people)
         quiet = self.people.silent[self.alive] | (self.people.away[self.alive] > self.now)
         self.active = self.alive[~quiet]
 
@@ -114,7 +117,8 @@ class World:
 
     def waking(self, topic: str, who: np.ndarray) -> np.ndarray:
         """(n,) instants of today between half past seven and ten in the evening."""
-        return self.now + (between(self.roll(topic, who), 7.5, 22.0) * HOUR).astype(np.int64)
+        # A number of its own: the one by which something happens says how likely it was, and must not show in the hour.
+        return self.now + (between(self.roll(f"{topic} at", who), 7.5, 22.0) * HOUR).astype(np.int64)
 
     def waking_stream(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """(n,) such instants from a generator of its own, for those who have no lane yet."""

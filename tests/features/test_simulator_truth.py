@@ -39,7 +39,7 @@ def told(share: float = 1.0) -> pd.DataFrame:
 
 @cache
 def done(at_contact: bool = False) -> pd.DataFrame:
-    table = effects(OPERATOR, [CUTOFF], replays=8, share=0.3, at_contact=at_contact).to_pandas()
+    table = effects(OPERATOR, [CUTOFF], replays=24, share=0.3, at_contact=at_contact).to_pandas()
     nothing = table[table.action == "do_nothing"].set_index("customer").leave_60
     return table.assign(effect=table.leave_60 - table.customer.map(nothing))
 
@@ -251,6 +251,34 @@ def test_nothing_of_the_truth_is_delivered() -> None:
             values = rows[name].dropna().astype(float).unique()
             values = values[np.round(values, 4) != values]  # a few digits can meet by chance
             assert not np.isin(np.round(values, 9), secret).any(), (source, name)
+
+
+def test_the_hour_of_the_day_tells_nothing_of_the_customer() -> None:
+    """What decides that something happens must not decide when: the hour would show how likely it was."""
+    journey = facts("journey")
+    hour = journey["at"].dt.hour + journey["at"].dt.minute / 60
+    common = journey.groupby(["channel", "action"]).filter(lambda rows: len(rows) > 300)
+    for (channel, action), rows in common.groupby(["channel", "action"]):
+        if action != "login":
+            assert hour[rows.index].quantile(0.9) - hour[rows.index].quantile(0.1) > 7, (channel, action)
+    heard = journey[journey.action.isin(["complain", "call"])].dropna(subset="sentiment")
+    assert abs(hour[heard.index].corr(heard.sentiment, method="spearman")) < 0.1
+
+
+def test_a_look_at_prices_is_of_the_day_of_the_enquiry() -> None:
+    """A look known at midnight would tell of tomorrow's enquiry."""
+    journey = facts("journey")
+    looks = journey[(journey.action == "compare") & (journey.topic == "price")]
+    assert len(looks) > 20
+    assert (looks["at"].dt.hour >= 7).all()
+
+
+@pytest.mark.parametrize(
+    "asked", [{"replays": 0}, {"horizons": ()}, {"horizons": (0, 30)}, {"share": 0.0}, {"share": 2.0}, {"cutoffs": []}]
+)
+def test_questions_that_make_no_sense_are_refused(asked: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(asked))):
+        futures(OPERATOR, **{"cutoffs": [CUTOFF], **asked})
 
 
 @pytest.mark.parametrize(

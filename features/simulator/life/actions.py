@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from features.simulator.life.contracts import contract_state
+from features.simulator.clock import DAY
+from features.simulator.life.contracts import contract_phase
 from features.simulator.scenario import NEEDS
 from features.simulator.vocabulary import ACTIONS, PLAN_PRICES, SEGMENTS
 from features.simulator.world import World
@@ -169,28 +170,34 @@ CATALOGUE = (
 assert tuple(action.id for action in CATALOGUE) == ACTIONS
 
 
+def _days_left(world: World, who: np.ndarray) -> np.ndarray:
+    """(n,) days until each contract ended this morning; -1e6 without a contract."""
+    ends = world.morning.contract_end[who]
+    return np.where(ends < 0, -1e6, (ends - world.now) / DAY)
+
+
 def circumstances(world: World, who: np.ndarray) -> dict[str, np.ndarray]:
-    """(n,) each: what actions work on, mostly between 0 and 1."""
-    people = world.people
-    bound, ending, free = contract_state(world, who)
-    mood = np.minimum(people.mood[who], 2) / 2
-    calm = (1 - mood) * (people.enquiries[who] < 0.1)
+    """(n,) each: what actions work on, mostly between 0 and 1, as the day began."""
+    people, seen = world.people, world.morning
+    bound, ending, free = contract_phase(_days_left(world, who))
+    mood = np.minimum(seen.mood[who], 2) / 2
+    calm = (1 - mood) * (seen.enquiries[who] < 0.1)
     found = {
         "one": np.ones(len(who)),
-        "downtime": 1 - np.exp(-people.downtime[who] / 12),
-        "breach": np.minimum(people.breaches[who], 1.5) / 1.5,
-        "open_loop": (people.complaints[who] > 0).astype(float),
-        "shock": np.minimum(people.shocks[who], 1),
-        "rise": np.minimum(people.rises[who], 1),
-        "enquired": np.minimum(people.enquiries[who], 1),
+        "downtime": 1 - np.exp(-seen.downtime[who] / 12),
+        "breach": np.minimum(seen.breaches[who], 1.5) / 1.5,
+        "open_loop": (seen.complaints[who] > 0).astype(float),
+        "shock": np.minimum(seen.shocks[who], 1),
+        "rise": np.minimum(seen.rises[who], 1),
+        "enquired": np.minimum(seen.enquiries[who], 1),
         "bound": bound.astype(float),
         "ending": ending.astype(float),
         "free": free.astype(float),
         "mood": mood,
-        "fatigue": np.minimum(people.contacts[who] / 3, 1.5),
+        "fatigue": np.minimum(seen.contacts[who] / 3, 1.5),
         "contented_asleep": people.asleep[who] * calm,
     }
-    return found | {f"need {name}": (people.needs[who, k] >= 0).astype(float) for k, name in enumerate(NEEDS)}
+    return found | {f"need {name}": (seen.needs[who, k] >= 0).astype(float) for k, name in enumerate(NEEDS)}
 
 
 def weighed(effects: Mapping[str, float], given: dict[str, np.ndarray]) -> np.ndarray:
@@ -199,24 +206,24 @@ def weighed(effects: Mapping[str, float], given: dict[str, np.ndarray]) -> np.nd
 
 
 def eligible(world: World, who: np.ndarray) -> np.ndarray:
-    """(n, actions) what may be shown to whom: by what the operator can see of them, and by consent."""
-    people = world.people
-    days, price = world.remaining(who), people.price[who]
+    """(n, actions) what may be shown to whom: by what the operator could see when the day began, and by consent."""
+    people, seen = world.people, world.morning
+    days, price = _days_left(world, who), seen.price[who]
     postpaid = ~people.prepaid[who]
     firm = people.segment[who] == SEGMENTS.index("enterprise")
-    failed, broken, open_loop = people.downtime[who], people.breaches[who], people.complaints[who] > 0
+    failed, broken, open_loop = seen.downtime[who], seen.breaches[who], seen.complaints[who] > 0
     calm = (failed < 8) & (broken < 0.3) & ~open_loop
     always = np.ones(len(who), bool)
     rules = {
         "loyalty_discount": postpaid & (days < 90),
         "right_size_plan": price >= 25,
         "contract_renewal": postpaid & (days >= -30) & (days < 60),
-        "faster_plan": calm & (people.plan[who] < len(PLAN_PRICES) - 1),
+        "faster_plan": calm & (seen.plan[who] < len(PLAN_PRICES) - 1),
         "device_offer": calm & postpaid,
         "roaming_pass": calm,
         "extra_line": calm & ~firm & (people.lines[who] < 4),
         "security_pack": calm,
-        "bill_review": postpaid & ~firm & (people.shocks[who] > 0.1),
+        "bill_review": postpaid & ~firm & (seen.shocks[who] > 0.1),
         "line_check": failed > 5,
         "tech_visit": failed > 12,
         "goodwill_credit": broken > 0.3,

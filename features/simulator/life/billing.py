@@ -77,9 +77,10 @@ def _pay(world: World) -> None:
     due = world.agenda.take("pay", world.day)
     if due is None:
         return
-    who, late = due["who"], due["late"]
+    here = world.is_alive(due["who"])
+    who, late = due["who"][here], due["late"][here]
     at = world.waking("payments", who)
-    world.ledger.add("usage", "customer", who, at, who, metric="payment", value=due["value"])
+    world.ledger.add("usage", "customer", who, at, who, metric="payment", value=due["value"][here])
     tardy = late > 0
     world.ledger.add(
         "usage", "customer", who[tardy], at[tardy], who[tardy], metric="late_days", value=late[tardy].astype(float)

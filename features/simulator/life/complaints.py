@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from features.simulator.clock import DAY
-from features.simulator.draws import between
+from features.simulator.clock import HOUR
 from features.simulator.life.journeys import SPOKEN, touch, voice
 from features.simulator.vocabulary import code
 from features.simulator.world import World
@@ -54,5 +53,8 @@ def enquire(world: World) -> None:
     touch(world, who, at, phase="ask", channel=channel, action="cancel_enquiry", topic="contract", outcome="none")
     people.enquiries[who] += 1
     looked = who[world.roll("looked", who) < 0.5]
-    before = at[np.isin(who, looked)] - (between(world.roll("looked when", looked), 0, DAY)).astype(np.int64)
+    begun = world.now + 7 * HOUR
+    then = at[np.isin(who, looked)]
+    # The same day: what is known at midnight must not tell of tomorrow.
+    before = then - (world.roll("looked when", looked) * (then - begun)).astype(np.int64)
     touch(world, looked, before, phase="explore", channel="web", action="compare", topic="price")

@@ -16,7 +16,11 @@ RENEWALS_YEARLY, LATER_RENEWALS_YEARLY = 3.0, 0.42
 
 def contract_state(world: World, who: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Three flags per customer: bound, ending, and out of contract (or never in one)."""
-    days = world.remaining(who)
+    return contract_phase(world.remaining(who))
+
+
+def contract_phase(days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same, by the days that are left."""
     bound, free = days > ENDING_DAYS[1], days < ENDING_DAYS[0]
     return bound, ~bound & ~free, free
 

@@ -26,7 +26,8 @@ def decide(world: World) -> None:
         return
     who, at = contacts["who"], contacts["at"]
     people = world.people
-    may = people.noticed[who] > world.now
+    # Whoever came today has no morning to go by; whoever left has no decision to come to.
+    may = (people.noticed[who] > world.now) & (people.ended[who] > world.now) & (who < len(world.morning))
     who, at, channel = who[may], at[may], contacts["channel"][may]
     if len(who) == 0:
         return
@@ -106,7 +107,11 @@ def take_up(world: World) -> None:
     who, action, sway = due["who"][here], due["action"][here], due["sway"][here]
     people = world.people
     np.add.at(people.sway, who, sway)
-    people.price[who] = np.round(people.price[who] * (1 - _DISCOUNT[action]), 2)
+    np.multiply.at(people.price, who, 1 - _DISCOUNT[action])
+    people.price[who] = np.round(people.price[who], 2)
+    cheaper = np.unique(who[_DISCOUNT[action] > 0])
+    at = np.full(len(cheaper), world.now + HOUR)
+    world.ledger.add("profile", "customer", cheaper, at, cheaper, monthly_value=people.price[cheaper])
     serves = (_NEED[action] >= 0) & (people.needs[who, _NEED[action]] >= 0)
     chosen, need = who[serves], _NEED[action[serves]]
     people.device_since[chosen[need == NEEDS.index("device")]] = world.now

@@ -50,6 +50,7 @@ class Fork:
             tally=Tally(len(people)),
         )
         fork.wake(world.day)
+        fork.morning = world.morning.take(np.minimum(np.tile(crowd, self._copies), len(world.morning) - 1))
         return fork
 
     def _offset(self, values: np.ndarray, step: int, by_replay: bool = False) -> np.ndarray:

@@ -58,6 +58,7 @@ def futures(
     ``share`` of them, whole accounts. ``cutoffs`` are midnights UTC within the run; raises `ValueError` otherwise.
     ``progress(done, cutoffs)``.
     """
+    _check(replays, horizons, share)
     world, time = operator.world()
     days = _days(cutoffs, time)
     tables = []
@@ -71,8 +72,7 @@ def futures(
             tables += parts
             if progress:
                 progress(days.index(world.day) + 1, len(days))
-    told = pa.concat_tables(tables)
-    return _with_notices(told, world)
+    return _with_notices(_together(tables), world)
 
 
 def effects(
@@ -93,6 +93,7 @@ def effects(
     member of each account (or of a ``share`` of them), since what is done to one is felt by the others; or, with
     ``at_contact``, those whom the operator decided about on that day, as at that moment.
     """
+    _check(replays, horizons, share)
     world, time = operator.world()
     days = _days(cutoffs, time)
     tables = []
@@ -103,11 +104,28 @@ def effects(
                 tables.append(_acted(world, block, replays, horizons, begun=at_contact))
             if progress:
                 progress(days.index(world.day) + 1, len(days))
+    return _together(tables)
+
+
+def _together(tables: list[pa.Table]) -> pa.Table:
+    if not tables:
+        raise ValueError("nobody is there to ask about at these cutoffs: a larger share, or other days")
     return pa.concat_tables(tables)
+
+
+def _check(replays: int, horizons: Sequence[int], share: float) -> None:
+    if replays < 1:
+        raise ValueError(f"replays must be at least 1; got {replays}")
+    if not horizons or min(horizons) < 1:
+        raise ValueError(f"horizons are days, one or more of them, each at least 1; got {tuple(horizons)}")
+    if not 0 < share <= 1:
+        raise ValueError(f"share must be above 0 and at most 1; got {share}")
 
 
 def _days(cutoffs: Sequence[datetime], time: Clock) -> list[int]:
     days = []
+    if not cutoffs:
+        raise ValueError("cutoffs: name at least one midnight UTC")
     for cutoff in cutoffs:
         micros = int(cutoff.timestamp()) * 10**6 if cutoff.tzinfo else None
         if micros is None or (micros - time.start) % DAY or not 0 <= (micros - time.start) // DAY < time.days:
@@ -125,7 +143,8 @@ def _present(world: World, share: float) -> np.ndarray:
 
 
 def _one_each(world: World, who: np.ndarray) -> np.ndarray:
-    """One of them from every account, any member as likely."""
+    """One of them from every account, any member as likely; whom no action can reach any more is left out."""
+    who = who[~world.people.silent[who]]
     order = np.argsort(world.roll("which member", who))
     return np.sort(who[order[np.unique(world.people.account[who[order]], return_index=True)[1]]])
 
@@ -133,7 +152,8 @@ def _one_each(world: World, who: np.ndarray) -> np.ndarray:
 def _in_contact(world: World) -> np.ndarray:
     contacts = offers.todays(world)
     who = np.zeros(0, np.int64) if contacts is None else contacts["who"]
-    return who[world.people.noticed[who] > world.now]
+    people = world.people
+    return who[(people.noticed[who] > world.now) & (people.ended[who] > world.now) & (who < len(world.morning))]
 
 
 def _blocks(world: World, who: np.ndarray, copies: int) -> Iterator[np.ndarray]:
