@@ -57,8 +57,6 @@ def fingerprint(scenario: Scenario) -> str:
     """SHA-256, in hex, of what the scenario declares (but its name) and of `BEHAVIOUR`; 1 and 1.0 are the same."""
     told = {name: _plain(value) for name, value in describe(scenario).items() if name != "name"}
     values = {"behaviour": BEHAVIOUR, **told}
-        name: _plain(value) for name, value in describe(scenario).items() if name != "name"
-    }
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
