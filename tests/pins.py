@@ -85,7 +85,7 @@ def main() -> None:
     seen = []
     for operator, cutoffs in chosen:
         seen.append(kept(asked.observed, operator, cutoffs, REPLAYS, unseen=True))
-    figures = measure(seen, Reference.load(asked.reference)) | measure_effects(chosen[:2], share=0.25)
+    figures = measure(seen, Reference.load(asked.reference)) | measure_effects(chosen[:2], share=0.2)
     rows = sum(len(one.truth) for one in seen)
     measured_on = {"operators": len(chosen), "customers": asked.customers, "customer_cutoffs": rows, "replays": REPLAYS}
     found = Pins(fingerprint(DEFAULT), {name: round(value, 5) for name, value in figures.items()}, measured_on)
