@@ -52,8 +52,8 @@ class Clock:
 
 def clock(start: datetime, months: int) -> Clock:
     """The months from ``start``; raises `ValueError` unless it is midnight UTC on a first and ``months`` > 0."""
-    if months < 1:
-        raise ValueError(f"months must be at least 1; got {months}")
+    if isinstance(months, bool) or not isinstance(months, int | np.integer) or months < 1:
+        raise ValueError(f"months must be a whole number, at least 1; got {months!r}")
     if start.tzinfo is None or start.utcoffset() != _EPOCH.utcoffset():
         raise ValueError(f"start must be a time in UTC; got {start.isoformat()}")
     if (start.day, start.hour, start.minute, start.second, start.microsecond) != (1, 0, 0, 0, 0):

@@ -126,6 +126,9 @@ def end(world: World, *, decided: bool = False) -> None:
 
 def found(customers: int, time: Clock, seed: int, scenario: Scenario) -> World:
     """The operator as it stands at the beginning of the warm-up."""
+    for name, number in (("customers", customers), ("seed", seed)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer):
+            raise ValueError(f"{name} must be a whole number; got {number!r}")
     if not 1 <= customers <= MOST_CUSTOMERS:
         raise ValueError(f"customers must be between 1 and {MOST_CUSTOMERS} (the numbering plan); got {customers}")
     if seed < 0:

@@ -140,6 +140,9 @@ def test_few_addresses_have_no_evidence() -> None:
         ("effects.bound", lambda: Effects(bound=float("inf"))),
         ("customers", lambda: simulate(0, 1, 1)),
         ("customers", lambda: simulate(10**7, 1, 1)),
+        ("customers", lambda: simulate(1.5, 1, 1)),  # type: ignore[arg-type]
+        ("months", lambda: simulate(10, 1.5, 1)),  # type: ignore[arg-type]
+        ("seed", lambda: simulate(10, 1, True)),
         ("months", lambda: simulate(10, 0, 1)),
         ("seed", lambda: simulate(10, 1, -1)),
         ("start must be a time in UTC", lambda: simulate(10, 1, 1, start=datetime(2025, 1, 1))),
