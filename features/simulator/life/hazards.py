@@ -24,7 +24,7 @@ SILENT_DAYS = 30
 AWAY_YEARLY, AWAY_DAYS = 0.8, (4, 26)
 MOST_HELP, MOST_HARM = -0.00100, 0.00050
 """What all decisions together can add to the daily chance of leaving. With a half-life of 45 days their sums over 60
-days are -4 and +2 points: no action moves anybody by more."""
+days are -4 and +2 points. What an action brings about beside it (a need served) is not bounded by this."""
 
 LEAST = 0.3
 """However well somebody is treated, so much of their daily chance of leaving remains."""
