@@ -192,7 +192,13 @@ SOURCES: dict[str, Source] = {
             "two keys seen together: `key_id` belongs to (or stopped belonging to) `other_id`",
             (
                 Column("other_id", "key", "the key it was seen with", required=True),
-                _category("state", "seen together, or known to be apart", "linked", "unlinked", required=True),
+                _category(
+                    "state",
+                    "seen together, known to be apart, or perhaps together (a candidate links nothing)",
+                    *("linked", "unlinked", "candidate"),
+                    required=True,
+                ),
+                _number("confidence", "how probable the statement is; missing: as good as its kind", "probability"),
             ),
         ),
     )

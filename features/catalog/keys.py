@@ -6,12 +6,13 @@ KEY_TYPES = ("customer", "account", "line", "msisdn", "email", "cookie", "device
 
 LINKS = (
     Link("line", "customer", back=None),
-    Link("msisdn", "customer"),
-    Link("email", "customer", back=None),
-    Link("cookie", "customer", back="90d"),
-    Link("device", "customer"),
-    Link("loyalty", "customer", back=None),
-    Link("loyalty", "email", back=None),
+    Link("msisdn", "customer", trust=0.98),
+    Link("email", "customer", back=None, trust=0.97, shared=4),
+    Link("cookie", "customer", back="90d", trust=0.9, shared=8),
+    Link("device", "customer", trust=0.95, shared=8),
+    Link("loyalty", "customer", back=None, trust=0.95, shared=4),
+    Link("loyalty", "email", back=None, trust=0.95, shared=4),
+    Link("customer", "customer", back=None, shared=5),
     Link("customer", "account", back=None),
     Link("customer", "site", rolls_up=False, back=None),
 )

@@ -71,14 +71,17 @@ def links_from_evidence(
         {
             "child": evidence["key_id"].to_numpy(),
             "parent": evidence["other_id"].to_numpy(),
+            "candidate": np.array([s == "candidate" for s in evidence["state"].to_pylist()], bool),
             "linked": np.array([s == "linked" for s in evidence["state"].to_pylist()], bool),
             "at": evidence["at"].cast(pa.int64()).to_numpy(),
             "known": evidence["known_at"].cast(pa.int64()).to_numpy(),
             "until": evidence["until"].cast(pa.int64()).fill_null(FOREVER).to_numpy(),
         }
     )
+    frame = frame[~frame["candidate"]].drop(columns="candidate")
     frame["child_type"] = frame["child"].map(key_types)
     frame["parent_type"] = frame["parent"].map(key_types)
+    links = [link for link in links if not link.is_merge]
     declared = {(link.child, link.parent): link for link in links}
     result = {link: pd.DataFrame({name: np.empty(0, np.int64) for name in _COLUMNS}) for link in links}
     for ends, rows in frame.groupby(["child_type", "parent_type"], sort=True, dropna=False):
