@@ -73,6 +73,17 @@ def holdings(
     return [h for h in held if h[2] < h[3]]
 
 
+def united(held: list[tuple[int, float, float]]) -> list[tuple[int, float, float]]:
+    """The same times of each key, none of them twice."""
+    result: list[tuple[int, float, float]] = []
+    for key, low, high in sorted(held):
+        if result and result[-1][0] == key and low <= result[-1][2]:
+            result[-1] = (key, result[-1][1], max(high, result[-1][2]))
+        else:
+            result.append((key, low, high))
+    return result
+
+
 @dataclass(frozen=True)
 class World:
     """Everything the oracle answers from."""
@@ -96,13 +107,28 @@ class World:
         return keys
 
     def parents(self, entity: int, kind: str, seen: int) -> list[tuple[int, float, float]]:
-        return [
-            (parent, low, high)
-            for link in self.links
-            if (link.child, link.parent) == (self.types[entity], kind)
-            for child, parent, low, high in holdings(self.evidence, link, self.types, seen)
-            if child == entity
-        ]
+        """(parent, at_from, at_to) over the fewest links that lead to a kind; over several, touching times are one."""
+        paths = self.paths(self.types[entity], kind)
+        found = [held for path in paths for held in self.climbed(entity, path, seen)]
+        return found if len(paths[0]) == 1 else united(found)
+
+    def paths(self, start: str, kind: str) -> list[list[Link]]:
+        """The shortest ways up from a type to another."""
+        ways = [[link] for link in self.links if link.child == start]
+        while not any(way[-1].parent == kind for way in ways):
+            ways = [[*way, link] for way in ways for link in self.links if link.child == way[-1].parent]
+        return [way for way in ways if way[-1].parent == kind]
+
+    def climbed(self, entity: int, path: list[Link], seen: int) -> list[tuple[int, float, float]]:
+        held = [(entity, -math.inf, math.inf)]
+        for link in path:
+            held = [
+                (parent, max(low, a), min(high, b))
+                for key, low, high in held
+                for child, parent, a, b in holdings(self.evidence, link, self.types, seen)
+                if child == key and max(low, a) < min(high, b)
+            ]
+        return held
 
     def reached(self, feature: Feature, entity: int, c: int, seen: int) -> list[tuple[int, float, float]] | None:
         if feature.via:

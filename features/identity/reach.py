@@ -232,9 +232,28 @@ def _merged(group: pd.DataFrame) -> list[Rectangle]:
 
 
 def parents(entity_type: str, parent_type: str, links: dict[Link, pd.DataFrame]) -> Reach:
-    """The parents of each entity of a type, as `Reach` with the parent as ``key``."""
-    frames = [f for link, f in links.items() if (link.child, link.parent) == (entity_type, parent_type)]
-    if not frames:
+    """The parents of each entity of a type, as `Reach` with the parent as ``key``.
+
+    Where no link leads there directly, the fewest that do are followed one after the other: a line is where the
+    customer who holds it is. Raises `DeclarationError` where none leads there.
+    """
+    frame = next((f for link, f in links.items() if (link.child, link.parent) == (entity_type, parent_type)), None)
+    if frame is None:
+        frame = disjoint(_upwards(entity_type, parent_type, links))
+    return Reach.of(frame.rename(columns={"child": "parent", "parent": "child"}))
+
+
+def _upwards(entity_type: str, parent_type: str, links: dict[Link, pd.DataFrame]) -> pd.DataFrame:
+    """Rectangles child -> parent over the fewest links that lead from one type to the other."""
+    level = {link.parent: [frame] for link, frame in links.items() if link.child == entity_type}
+    passed = {entity_type}
+    while level and parent_type not in level:
+        passed |= set(level)
+        higher: dict[str, list[pd.DataFrame]] = {}
+        for link, frame in links.items():
+            if link.parent not in passed:
+                higher.setdefault(link.parent, []).extend(compose(f, frame) for f in level.get(link.child, ()))
+        level = {parent: frames for parent, frames in higher.items() if frames}
+    if parent_type not in level:
         raise DeclarationError(f"no link leads from '{entity_type}' to '{parent_type}'")
-    swapped = pd.concat(frames, ignore_index=True).rename(columns={"child": "parent", "parent": "child"})
-    return Reach.of(swapped)
+    return pd.concat(level[parent_type], ignore_index=True)
