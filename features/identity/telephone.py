@@ -14,7 +14,7 @@ import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat, ValidationResult
 
 _DECORATION = re.compile(r"[\s\-./()\u2010-\u2015\u2212]")
-_TRUNK = "(0)"
+_TRUNK, _ABROAD = "(0)", "00"
 _EXTENSION = re.compile(r"(?:;|#|x|ext)", re.IGNORECASE)
 _LONGEST = 15
 
@@ -63,13 +63,13 @@ def _bare(text: str) -> str:
 def _read(bare: str, country: str | None) -> str:
     if bare.startswith("+"):
         return _international(_digits(bare[1:]))
-    digits = _digits(bare)
-    if digits.startswith("00") and not (country and _abroad(country).match(digits)):
+    digits, abroad = _digits(bare), _abroad(country)
+    if digits.startswith("00") and (abroad.pattern == _ABROAD or not abroad.match(digits)):
         return _international(digits[2:])
     if country is None:
         raise ValueError("msisdn: a national number needs the calling code of its country (or write it with +)")
     main, code = region(country), country.removeprefix("+")
-    plain = _without_trunk(_plan(code), digits) if digits[0] == "0" else None
+    plain = _without_trunk(_plan(code), digits) if digits[0] == "0" and not abroad.match(digits) else None
     return f"+{code}{plain}" if plain else _parsed(digits, main)
 
 
@@ -128,11 +128,10 @@ def region(country: str) -> str:
 
 
 @cache
-def _abroad(country: str) -> re.Pattern[str]:
-    """What a country dials before a number abroad, where that begins with 00 and is more (Australia's 0011)."""
-    found = PhoneMetadata.metadata_for_region(region(country))
-    prefix = (found.international_prefix if found else None) or "00"
-    return re.compile(prefix if prefix != "00" else "(?!)")
+def _abroad(country: str | None) -> re.Pattern[str]:
+    """What is dialled before a number abroad: 00 in most countries, 0011 in Australia."""
+    found = PhoneMetadata.metadata_for_region(region(country)) if country is not None else None
+    return re.compile((found.international_prefix if found else None) or _ABROAD)
 
 
 def _plan_of(digits: str) -> tuple[_Plan | None, str]:
