@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from commands import answers, demo, facts, models
+from commands import answers, demo, facts, levels, models
 from commands.common import say
 
 _PUBLIC = {
@@ -45,6 +45,7 @@ app.command("check-source")(facts.check_source)
 app.command("compact")(facts.compact)
 app.command("simulate")(facts.simulate)
 app.command("train")(models.train)
+app.command("roll-up")(levels.roll_up)
 app.command("serve")(answers.serve)
 app.command("ui")(answers.ui)
 app.command("demo")(demo.demo)

@@ -56,6 +56,28 @@ def reasons(model: Model, row: pd.DataFrame, label: str, groups: Mapping[str, st
     return sorted(found, key=lambda r: -abs(r.effect))
 
 
+def effects(model: Model, X: pd.DataFrame, label: str, horizon: int = -1) -> np.ndarray:
+    """(n, g): what each group of `group_names` moved each row's probability at a horizon, as `reasons` has it.
+
+    As probabilities, not points; 0 for a group that is as it is for most.
+    """
+    groups, encoded = _members(model.groups), model.encoder.transform(X)
+    position = {name: j for j, name in enumerate(model.features)}
+    before = model.hazards[label].curve(encoded)[:, horizon]
+    result = np.empty((len(X), len(groups)))
+    for g, names in enumerate(groups.values()):
+        columns = [position[n] for n in names]
+        typical = encoded.copy()
+        typical[:, columns] = model.typical[columns]
+        result[:, g] = before - model.hazards[label].curve(typical)[:, horizon]
+    return result
+
+
+def group_names(model: Model) -> tuple[str, ...]:
+    """The groups of the features a model reads, in order."""
+    return tuple(_members(model.groups))
+
+
 def _members(groups: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     names: dict[str, list[str]] = {}
     for feature, group in groups.items():
