@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from features.facts import SOURCES, Column, UnknownNameError, source
+from features.facts import Column, Source, UnknownNameError, source
 
 MICROS = {"s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 DAY = MICROS["d"]
@@ -93,10 +93,16 @@ def where(source_name: str, conditions: Mapping[str, object]) -> tuple[Condition
 
 def column_of(source_name: str, name: str) -> Column:
     """The declared column; raises `DeclarationError` naming the sources or columns there are."""
-    if source_name not in SOURCES:
-        raise DeclarationError(f"unknown source '{source_name}' (known: {', '.join(SOURCES)})")
     try:
-        return source(source_name).column(name)
+        return declared(source_name).column(name)
+    except UnknownNameError as error:
+        raise DeclarationError(str(error)) from None
+
+
+def declared(source_name: str) -> Source:
+    """The source; raises `DeclarationError` naming the sources there are."""
+    try:
+        return source(source_name)
     except UnknownNameError as error:
         raise DeclarationError(str(error)) from None
 

@@ -11,6 +11,7 @@ from features.conditions import DeclarationError, Event, duration
 from features.declare import Calendar, Feature, Label, Task
 from features.frame import observed_to
 from features.history import History
+from features.objection import never_used
 from features.plan import COUNT, Emission, compile_event, compile_plan
 
 NO_ENDING, EVENT, COMPETING = 0, 1, 2
@@ -47,6 +48,8 @@ class Dataset:
     fingerprint: str
     observed: np.ndarray | None = None
     """(n,) int64: until when the labels' sources are covered without a gap after the cutoff (``None``: for ever)."""
+    objected: int = 0
+    """How many pairs were not drawn because the entity objects to profiling."""
 
     def followed(self) -> np.ndarray:
         """(n,) int64 microseconds of mature follow-up: from ``cutoff + gap`` to ``seen`` less the label delay.
@@ -83,13 +86,15 @@ def build(
     """
     seen = min(seen, history.end + 1)
     chosen = tuple(features or history.catalog.task_features(task))
-    entity, cutoff = pairs(history, task, start, end)
+    entity, cutoff = eligible_pairs(history, task, start, end)
+    objecting = never_used(history, task.entity, entity, cutoff)
+    entity, cutoff = entity[~objecting], cutoff[~objecting]
     ended = already_ended(history, task, entity, cutoff, seen)
     entity, cutoff = entity[~ended], cutoff[~ended]
     if not len(entity):
         raise DeclarationError(
             f"task '{task.name}': no eligible {task.entity} at any cutoff in [{instant(start)}, {instant(end)}); "
-            f"the lake holds {instant(history.start)} to {instant(history.end)}"
+            f"the lake holds {instant(history.start)} to {instant(history.end)}{_left_out(objecting)}"
         )
     return Dataset(
         task=task,
@@ -101,7 +106,12 @@ def build(
         seen=seen,
         fingerprint=history.fingerprint,
         observed=_observed(history, task, cutoff),
+        objected=int(objecting.sum()),
     )
+
+
+def _left_out(objecting: np.ndarray) -> str:
+    return f"; {objecting.sum():,} were left out because they object to profiling" if objecting.any() else ""
 
 
 def instant(micros: int) -> str:
@@ -110,7 +120,16 @@ def instant(micros: int) -> str:
 
 
 def pairs(history: History, task: Task, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-    """(entity, cutoff), each (n,) int64, of every eligible entity at every cutoff in ``[start, end)``."""
+    """(entity, cutoff), each (n,) int64, of every eligible entity that does not object, at every cutoff."""
+    entity, cutoff = eligible_pairs(history, task, start, end)
+    kept = ~never_used(history, task.entity, entity, cutoff)
+    return entity[kept], cutoff[kept]
+
+
+def eligible_pairs(history: History, task: Task, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """(entity, cutoff), each (n,) int64, of every eligible entity at every cutoff in ``[start, end)``; also of who
+    objects to profiling, so only to be counted.
+    """
     if isinstance(task.cutoffs, Calendar):
         instants = calendar_cutoffs(task.cutoffs.every, start, end)
         entities = history.entities_of[task.entity]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal, get_args
 
-from features.conditions import Condition, DeclarationError, Event, column_of, duration, where
-from features.facts import source
+from features.conditions import Condition, DeclarationError, Event, column_of, declared, duration, where
+from features.purposes import Narrowed, check_narrowed, check_use
 
 Aggregate = Literal["count", "sum", "mean", "last", "since_last", "distinct", "open", "open_age"]
 Operator = Literal["is", "is_not", "at_least", "below", "missing", "present"]
@@ -36,7 +36,7 @@ def _once(what: str, names: Sequence[str]) -> None:
 
 
 def _pairs_cases(source_name: str) -> bool:
-    columns = source(source_name).columns
+    columns = declared(source_name).columns
     return any(c.kind == "case" for c in columns) and any(c.values == ("opened", "cleared") for c in columns)
 
 
@@ -73,6 +73,7 @@ class Feature:
             )
         if self.window is not None and duration(self.window) <= 0:
             raise DeclarationError(f"{self.name}: the window must be longer than nothing")
+        check_use(f"feature {self.name}", "profiling", self.source)
         self._check_column(kinds)
 
     def _check_column(self, kinds: tuple[str, ...]) -> None:
@@ -145,7 +146,8 @@ class Link:
     ``rolls_up``: the parent, as an entity, reaches the child's facts. ``back``: how long before the first evidence
     the link already held (``None``: since ever). ``trust``: how probable it is that a key of this kind names the
     right one, which weighs candidates. ``shared``: a child seen with more parents than this (a shop's tablet) is
-    guarded: it names nobody, and nobody reads through it.
+    guarded: it names nobody, and nobody reads through it. ``undone``: evidence that they are apart says that they
+    never were together (an address typed wrong), rather than that it ended (a number given back).
 
     A link from a type to itself says that two keys are *the same one*: a merge. The older of the two stays, the
     other becomes its alias; evidence that they are apart restores both. Its ``shared`` bounds with how many others a
@@ -159,6 +161,7 @@ class Link:
     back: str | None = "0s"
     trust: float = 1.0
     shared: int | None = None
+    undone: bool = False
 
     def __post_init__(self) -> None:
         name = f"link {self.child} -> {self.parent}"
@@ -263,6 +266,12 @@ class Task:
         if self.open_ended and any(label.competing is None for label in self.labels):
             raise DeclarationError(f"task '{self.name}': an open-ended task needs a competing ending for every label")
 
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What its labels wait for and its cutoffs fire on."""
+        found = [e for label in self.labels for e in (label.event, label.competing) if e is not None]
+        return (*found, self.cutoffs.event) if isinstance(self.cutoffs, Triggered) else tuple(found)
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -274,6 +283,10 @@ class Catalog:
     tasks: tuple[Task, ...]
     groups: Mapping[str, str] = field(default_factory=dict)
     """Group of features -> words a call-centre agent can say, for reasons."""
+    purposes: Narrowed = field(default_factory=dict)
+    """Source -> what is left of its declared purposes, where this operator may use its rows for less."""
+    objection: Rule | None = None
+    """When somebody objects to profiling: no score is made of them and no model learns from them (see `objection`)."""
 
     def __post_init__(self) -> None:
         names = [f.name for f in self.features]
@@ -296,6 +309,28 @@ class Catalog:
                     raise DeclarationError(f"task '{task.name}': no feature '{name}'")
             for rule in task.eligible:
                 rule.check(self.features[names.index(rule.feature)], f"task '{task.name}'")
+        self._check_purposes()
+        self._check_objection()
+
+    def _check_purposes(self) -> None:
+        check_narrowed(self.purposes)
+        for feature in self.features:
+            check_use(f"feature {feature.name}", "profiling", feature.source, self.purposes)
+        for task in self.tasks:
+            for event in task.events:
+                check_use(f"task '{task.name}'", "profiling", event.source, self.purposes)
+        if self.links:
+            check_use("reading links", "identification", "evidence", self.purposes)
+
+    def _check_objection(self) -> None:
+        if self.objection is None:
+            return
+        feature = next((f for f in self.features if f.name == self.objection.feature), None)
+        if feature is None:
+            raise DeclarationError(f"objection: no feature '{self.objection.feature}'")
+        if feature.window is not None:
+            raise DeclarationError(f"objection: {feature.name} forgets after {feature.window}; an objection holds")
+        self.objection.check(feature, "objection")
 
     def _known_type(self, key_type: str, place: str) -> None:
         if key_type not in self.key_types:

@@ -13,6 +13,17 @@ import pyarrow as pa
 
 TIME = pa.timestamp("us", tz="UTC")
 
+Purpose = Literal["service", "billing", "identification", "profiling", "marketing"]
+
+PURPOSES: dict[Purpose, str] = {
+    "service": "deliver and repair what was ordered, and tell and answer the customer about it",
+    "billing": "charge, collect and credit",
+    "identification": "know which keys are one person's, and which are not",
+    "profiling": "judge or predict what a person needs or will do: features, labels, scores",
+    "marketing": "choose, send and count offers",
+}
+"""What an operator may declare the rows of a source to be used for; `Source.purposes` says which of these it is."""
+
 Kind = Literal["category", "number", "flag", "time", "case", "key"]
 
 _ARROW: dict[str, pa.DataType] = {
@@ -51,11 +62,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One fact table. Every source also has `COMMON`."""
+    """One fact table, and what its rows may be used for. Every source also has `COMMON`."""
 
     name: str
     meaning: str
     columns: tuple[Column, ...]
+    purposes: tuple[Purpose, ...]
 
     def column(self, name: str) -> Column:
         """The declared column; raises `UnknownNameError` naming the columns there are."""
@@ -113,6 +125,7 @@ SOURCES: dict[str, Source] = {
                 _number("sentiment", "how the customer sounded", "-1..1"),
                 _number("value", "worth of the touch (an order's value, a page's weight)"),
             ),
+            ("service", "profiling", "marketing"),
         ),
         Source(
             "faults",
@@ -126,6 +139,7 @@ SOURCES: dict[str, Source] = {
                 _flag("truck_roll", "a technician was sent"),
                 _flag("planned", "announced work, not a failure"),
             ),
+            ("service", "profiling"),
         ),
         Source(
             "sla",
@@ -137,6 +151,7 @@ SOURCES: dict[str, Source] = {
                 _flag("breached", "the promise was not kept", required=True),
                 _number("credit", "paid back to the customer", "currency"),
             ),
+            ("service", "billing", "profiling"),
         ),
         Source(
             "usage",
@@ -145,6 +160,7 @@ SOURCES: dict[str, Source] = {
                 _category("metric", "bill, payment, late_days, gigabytes, minutes, ...", required=True),
                 _number("value", "the amount, in the metric's unit", required=True),
             ),
+            ("service", "billing", "profiling"),
         ),
         Source(
             "profile",
@@ -164,6 +180,7 @@ SOURCES: dict[str, Source] = {
                 ),
                 _category("reason", "why it ended or was given notice", *REASONS),
             ),
+            ("service", "billing", "profiling", "marketing"),
         ),
         Source(
             "contact",
@@ -177,6 +194,7 @@ SOURCES: dict[str, Source] = {
                 _category("response", "what came of it", "shown", "accepted", "declined", "already_fixed", "none"),
                 _category("origin", "who made the contact", "tieline", "control", "other"),
             ),
+            ("profiling", "marketing"),
         ),
         Source(
             "calendar",
@@ -186,6 +204,7 @@ SOURCES: dict[str, Source] = {
                 _category("region", "where"),
                 _number("value", "how much"),
             ),
+            ("service", "profiling"),
         ),
         Source(
             "evidence",
@@ -200,6 +219,7 @@ SOURCES: dict[str, Source] = {
                 ),
                 _number("confidence", "how probable the statement is; missing: as good as its kind", "probability"),
             ),
+            ("identification",),
         ),
     )
 }

@@ -3,7 +3,7 @@
 from features.catalog import contact, faults, journey, profile, sla, usage
 from features.catalog.keys import KEY_TYPES, LINKS
 from features.catalog.tasks import TASKS
-from features.declare import Catalog
+from features.declare import Catalog, Rule
 
 GROUPS = {
     "relationship": "the contract and how long they have been with us",
@@ -33,4 +33,5 @@ CATALOG = Catalog(
     ),
     tasks=TASKS,
     groups=GROUPS,
+    objection=Rule("profile_consent_profiling_last", "is", 0.0),
 )
