@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from commands import answers, demo, facts, levels, models
+from commands import answers, demo, facts, levels, models, registers
 from commands.common import say
 
 _PUBLIC = {
@@ -32,6 +32,7 @@ _PUBLIC = {
     "append_facts": "features.ingest",
     "ingest": "features.ingest",
     "check_source": "features.ingest",
+    "propose": "features.identity.propose",
     "train": "training.run",
     "track": "training.run",
     "Registry": "models.registry",
@@ -44,6 +45,7 @@ app.command("quarantine")(facts.quarantine)
 app.command("check-source")(facts.check_source)
 app.command("compact")(facts.compact)
 app.command("simulate")(facts.simulate)
+app.command("propose")(registers.propose)
 app.command("train")(models.train)
 app.command("roll-up")(levels.roll_up)
 app.command("serve")(answers.serve)
