@@ -23,13 +23,15 @@ class Checked:
     """A batch, parted into facts and rejects.
 
     ``rows`` have the source's schema, ``positions`` (int64) tell their place in the input (1 first), ``keys``
-    (`identity.keys.KEYS`) are theirs, ``rejected`` (`rejects.QUARANTINE`) are the others.
+    (`identity.keys.KEYS`) are theirs, ``rejected`` (`rejects.QUARANTINE`) are the others, ``tags``
+    (`identity.keys.TAGS`) those of the keys of both.
     """
 
     rows: pa.Table
     positions: pa.Array
     keys: pa.Table
     rejected: pa.Table
+    tags: pa.Table
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Checks:
             positions.filter(good),
             self._keys_of(rows, hashed),
             rejected(self.source.name, batch, hexes, reasons, positions),
+            pa.concat_tables(h.tags for h in hashed.values()),
         )
 
     def _hash(self, batch: pa.RecordBatch, stem: str) -> Hashed:
@@ -73,7 +76,9 @@ class Checks:
         hashed = self.ring.hash_rows(types.filter(usable), values.filter(usable))
         mask = usable.to_numpy(zero_copy_only=False)
         place = pa.array(np.cumsum(mask) - 1, mask=~mask)
-        return Hashed(hashed.key_id.take(place), hashed.hex.take(place), hashed.problem.take(place), hashed.keys)
+        return Hashed(
+            hashed.key_id.take(place), hashed.hex.take(place), hashed.problem.take(place), hashed.keys, hashed.tags
+        )
 
     def _facts(self, batch: pa.RecordBatch, hashed: dict[str, Hashed]) -> pa.Table:
         ids = {column: hashed[stem].key_id for stem, column in key_stems(self.source).items()}

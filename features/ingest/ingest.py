@@ -53,7 +53,7 @@ def ingest(
     first = Select.read(prepare) if prepare else None
     checks = Checks(_declared(source), keyring, tuple(key_types), assume_delay, _pairs(links))
     where = f"{select.name} over {input_path}"
-    with lake.stage(source) as staging:
+    with lake.stage(source, keyring.generation) as staging:
         with selected(select, input_path, staging.folder / "raw", first) as rows:
             check_columns(checks.source, rows.schema, where, assume_delay)
             seen = _stage(staging, checks, _regrouped(rows), progress)
@@ -92,7 +92,7 @@ def append_facts(
     """
     checks = Checks(_declared(source), keyring, tuple(key_types), assume_delay, _pairs(links))
     given = [tables] if isinstance(tables, pa.Table) else tables
-    with lake.stage(source) as staging:
+    with lake.stage(source, keyring.generation) as staging:
         seen = _stage(staging, checks, _batches(given, checks), progress)
         return staging.commit(
             _coverage(lake, source, seen) if covered is None else covered, gaps, _known_at_from(assume_delay)
@@ -160,7 +160,7 @@ def _stage(staging: Staging, checks: Checks, batches: Iterable[pa.RecordBatch], 
     seen = _Seen()
     for batch in batches:
         checked = checks.part(batch, before=seen.rows)
-        staging.add(checked.rows, checked.keys, checked.rejected, checked.positions)
+        staging.add(checked.rows, checked.keys, checked.rejected, checked.positions, checked.tags)
         seen.rows += batch.num_rows
         seen.add(checked.rows)
         if progress:

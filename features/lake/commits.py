@@ -13,6 +13,8 @@ from features.durable import publish
 from features.lake.intervals import Interval
 
 FORMAT = 1
+UPHEAVALS = ("forget", "purge", "rotate")
+"""Kinds of commits after which earlier versions read otherwise than before."""
 
 
 class LakeError(Exception):
@@ -30,14 +32,35 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
+class Rewrite:
+    """What stands for a file from now on, in earlier versions too: the file that holds what is left of it (if any).
+
+    ``ends``: void rows, for readers of revisions only, which end others' facts where a row that did so is gone.
+    """
+
+    path: str
+    file: StoredFile | None = None
+    ends: StoredFile | None = None
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """The new files."""
+        return tuple(f for f in (self.file, self.ends) if f)
+
+
+@dataclass(frozen=True)
 class Entry:
     """One commit: files that were added, files they replace (compaction), and what is said of coverage.
 
     ``hidden`` holds, after a compaction, the rows nobody sees (void, or repeating their predecessor) but which late
-    revisions still have to be compared with. ``source`` is empty for a compaction of the keys.
+    revisions still have to be compared with. ``source`` is empty where the commit is of no single source.
+
+    Three kinds change what earlier versions read like (`UPHEAVALS`). ``forget`` hides rows at once behind a ``veil``
+    and adds to the ``suppressed``; ``purge`` rewrites the files that held them and lifts the veils; ``rotate`` rewrites
+    every file under the key ids of the next ``generation`` of the secret.
     """
 
-    kind: Literal["append", "compact"]
+    kind: Literal["append", "compact", "forget", "purge", "rotate"]
     source: str
     data: tuple[StoredFile, ...] = ()
     hidden: tuple[StoredFile, ...] = ()
@@ -47,6 +70,11 @@ class Entry:
     covered: tuple[Interval, ...] = ()
     gaps: tuple[Interval, ...] = ()
     known_at_from: str = "column"
+    veil: tuple[StoredFile, ...] = ()
+    suppressed: tuple[StoredFile, ...] = ()
+    rewrites: tuple[Rewrite, ...] = ()
+    lifts: tuple[str, ...] = ()
+    generation: int = 0
 
     def encode(self) -> bytes:
         """The JSON text of the entry."""
@@ -58,16 +86,24 @@ class Entry:
         fields: dict[str, Any] = json.loads(text)
         if fields.pop("format") != FORMAT:
             raise ValueError(f"it is of another format than {FORMAT}")
-        for name in ("data", "hidden", "keys", "quarantine"):
-            fields[name] = tuple(StoredFile(**f) for f in fields[name])
+        for name in ("data", "hidden", "keys", "quarantine", "veil", "suppressed"):
+            fields[name] = tuple(StoredFile(**f) for f in fields.get(name, ()))
+        fields["rewrites"] = tuple(_rewrite(**f) for f in fields.get("rewrites", ()))
+        fields["lifts"] = tuple(fields.get("lifts", ()))
         for name in ("covered", "gaps"):
             fields[name] = tuple((int(a), int(b)) for a, b in fields[name])
         return cls(**{**fields, "replaces": tuple(fields["replaces"])})
 
     def facts(self) -> str:
         """What the fingerprint is made of: content, not file names, and nothing of when it was written."""
+        if self.kind in UPHEAVALS:
+            return json.dumps([self.kind, [f.sha256 for f in self.suppressed], self.generation])
         hashes = [[f.sha256 for f in files] for files in (self.data, self.keys)]
         return json.dumps([self.source, *hashes, self.covered, self.gaps, self.known_at_from])
+
+
+def _rewrite(path: str, file: dict[str, Any] | None, ends: dict[str, Any] | None) -> Rewrite:
+    return Rewrite(path, StoredFile(**file) if file else None, StoredFile(**ends) if ends else None)
 
 
 @dataclass(frozen=True)

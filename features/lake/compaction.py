@@ -12,6 +12,7 @@ from features.facts import Source
 from features.identity.keys import KEYS
 from features.lake import revisions, store
 from features.lake.commits import Entry, Log, StoredFile
+from features.lake.forgetting import purged
 from features.lake.snapshot import Snapshot, snapshot
 
 ROWS_PER_FILE = 5_000_000
@@ -20,7 +21,7 @@ ROWS_PER_FILE = 5_000_000
 def compact_source(root: Path, source: Source) -> Snapshot:
     """The snapshot after the source was rewritten; nothing is written where that was done already."""
     while True:
-        base = snapshot(Log(root / "log"))
+        base = purged(root)
         paths = base.files.get(source.name, ())
         if not paths or source.name in base.ready:
             return base
@@ -34,7 +35,7 @@ def compact_source(root: Path, source: Source) -> Snapshot:
 def compact_keys(root: Path) -> Snapshot:
     """The snapshot after the key files were merged into one."""
     while True:
-        base = snapshot(Log(root / "log"))
+        base = purged(root)
         if len(base.key_files) < 2:
             return base
         with store.opened(root, [base.stored[p] for p in base.key_files]) as con:
@@ -60,11 +61,12 @@ def _rewrite(
 
 
 def _published(root: Path, entry: Entry, base: Snapshot) -> Snapshot | None:
-    """The snapshot once the entry is in the log; None when what it replaces was replaced by another compaction."""
-    log = Log(root / "log")
+    """The snapshot once the entry is in the log; None when what it replaces was replaced or rewritten meanwhile."""
+    log, upheavals = Log(root / "log"), base.hindsight.upheavals
     while not log.append(base.version + 1, entry):
         base = snapshot(log)
-        if not {*base.files.get(entry.source, ()), *base.key_files}.issuperset(entry.replaces):
+        there = {*base.files.get(entry.source, ()), *base.key_files}.issuperset(entry.replaces)
+        if not there or base.hindsight.upheavals != upheavals:
             for file in (*entry.data, *entry.hidden, *entry.keys):
                 (root / file.path).unlink(missing_ok=True)
             return None

@@ -1,4 +1,4 @@
-"""The lake as of one version: what the commits up to it add up to."""
+"""The lake as of one version: what the commits up to it add up to, as the later ones left it."""
 
 import hashlib
 from collections import defaultdict
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from features.lake.commits import Entry, LakeError, Log, StoredFile
+from features.lake.hindsight import Hindsight
 from features.lake.intervals import Interval, less, merged
 
 
@@ -16,8 +17,10 @@ class Snapshot:
     ``coverage``: per source, merged intervals less gaps (of two commits, the later is right). ``known_at_from``: per
     source, every way its ``known_at`` came about ("column", "assumed:1h"). ``ready``: files that together are
     already in reading order with ``until`` computed; only for sources compacted and not appended to since.
-    ``fingerprint``: SHA-256 chained over the appends up to the version. A compaction leaves it as it is, because it
+    ``fingerprint``: SHA-256 chained over the commits up to the version. A compaction leaves it as it is, because it
     changes no fact: a model trained before and one trained after it saw the same lake.
+    ``hindsight``: what forgetting and rotation, up to the latest version, made of the files of this one. ``born``: the
+    commit by which each file, or the one it was rewritten from, came.
     """
 
     version: int = 0
@@ -29,11 +32,19 @@ class Snapshot:
     known_at_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fingerprint: str = hashlib.sha256(b"").hexdigest()
     stored: Mapping[str, StoredFile] = field(default_factory=dict)
+    born: Mapping[str, int] = field(default_factory=dict)
+    hindsight: Hindsight = field(default_factory=Hindsight)
 
     def assumed(self, source: str) -> tuple[str, ...]:
         """The delays by which the source's ``known_at`` was assumed rather than read, such as ``("1h",)``."""
         ways = self.known_at_from.get(source, ())
         return tuple(way.removeprefix("assumed:") for way in ways if way.startswith("assumed:"))
+
+    @property
+    def named(self) -> set[str]:
+        """Every file some version is made of, and those that say what is hidden or suppressed."""
+        veils = (veil.file.path for veil in self.hindsight.veils)
+        return {*self.stored, *veils, *(f.path for f in self.hindsight.suppressed)}
 
 
 def snapshot(log: Log, version: int | None = None) -> Snapshot:
@@ -42,9 +53,10 @@ def snapshot(log: Log, version: int | None = None) -> Snapshot:
     last = versions if version is None else version
     if not 0 <= last <= versions:
         raise LakeError(f"{log.folder}: there is no version {version} (the latest is {versions})")
-    fold = _Fold()
-    for number in range(1, last + 1):
-        fold.add(log.entry(number))
+    entries = [log.entry(number) for number in range(1, versions + 1)]
+    fold = _Fold(Hindsight.of(entries))
+    for number, entry in enumerate(entries[:last], start=1):
+        fold.add(number, entry)
     return fold.result(last)
 
 
@@ -52,36 +64,46 @@ def snapshot(log: Log, version: int | None = None) -> Snapshot:
 class _Fold:
     """The growing parts of a snapshot; dictionaries stand for ordered sets."""
 
+    hindsight: Hindsight
     files: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     ready: dict[str, tuple[str, ...]] = field(default_factory=dict)
     keys: dict[str, None] = field(default_factory=dict)
-    quarantine: list[str] = field(default_factory=list)
+    quarantine: dict[str, None] = field(default_factory=dict)
     coverage: dict[str, tuple[Interval, ...]] = field(default_factory=dict)
     ways: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     stored: dict[str, StoredFile] = field(default_factory=dict)
+    born: dict[str, int] = field(default_factory=dict)
     fingerprint: str = Snapshot.fingerprint
 
-    def add(self, entry: Entry) -> None:
-        self._replace(entry)
-        self.keys.update((f.path, None) for f in entry.keys)
-        self.quarantine += [f.path for f in entry.quarantine]
-        self.stored.update((f.path, f) for f in (*entry.data, *entry.hidden, *entry.keys, *entry.quarantine))
+    def add(self, number: int, entry: Entry) -> None:
+        self._replace(number, entry)
+        self.keys.update(dict.fromkeys(self._stored(number, entry.keys)))
+        self.quarantine.update(dict.fromkeys(self._stored(number, entry.quarantine)))
         if entry.kind == "append":
             known = merged([*self.coverage.get(entry.source, ()), *entry.covered])
             self.coverage[entry.source] = less(known, entry.gaps)
             self.ways[entry.source][entry.known_at_from] = None
+        if entry.kind in ("append", "forget", "rotate"):
             self.fingerprint = hashlib.sha256(f"{self.fingerprint}{entry.facts()}".encode()).hexdigest()
 
-    def _replace(self, entry: Entry) -> None:
-        for path in entry.replaces:
+    def _replace(self, number: int, entry: Entry) -> None:
+        for path in self.hindsight.paths(entry.replaces):
             self.keys.pop(path, None)
             self.files[entry.source].pop(path, None)
-        added = (*entry.data, *entry.hidden)
-        if added:
+        if entry.data or entry.hidden:
             self.ready.pop(entry.source, None)
-            if entry.kind == "compact" and not self.files[entry.source]:
-                self.ready[entry.source] = tuple(f.path for f in entry.data)
-        self.files[entry.source].update((f.path, None) for f in added)
+            whole = entry.kind == "compact" and not self.files[entry.source]
+            if whole and number > self.hindsight.rotated:  # a rotation leaves files, but not all of them, in order
+                self.ready[entry.source] = tuple(f.path for f in self.hindsight.kept(entry.data))
+        added = self._stored(number, (*entry.data, *entry.hidden))
+        self.files[entry.source].update(dict.fromkeys(added))
+
+    def _stored(self, number: int, files: tuple[StoredFile, ...]) -> list[str]:
+        """The paths of what has become of the files, which are noted."""
+        became = self.hindsight.files(files)
+        self.stored.update((f.path, f) for f in became)
+        self.born.update((f.path, number) for f in became)
+        return [f.path for f in became]
 
     def result(self, version: int) -> Snapshot:
         return Snapshot(
@@ -94,4 +116,6 @@ class _Fold:
             known_at_from={source: tuple(ways) for source, ways in self.ways.items()},
             fingerprint=self.fingerprint,
             stored=self.stored,
+            born=self.born,
+            hindsight=self.hindsight,
         )

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,18 +16,23 @@ import pyarrow.parquet as pq
 from features.durable import make_directory
 from features.facts import Source
 from features.identity.keys import KEYS
-from features.lake import rejects, revisions, store
-from features.lake.commits import Entry, Log, StoredFile
+from features.lake import rejects, revisions, store, veils
+from features.lake.commits import Entry, LakeError, Log, StoredFile
 from features.lake.intervals import Interval, less, merged
+from features.lake.presence import at_work
 from features.lake.snapshot import Snapshot, snapshot
+from features.lake.suppression import part_suppressed
+
+_PARTS = ("rows", "keys", "rejected", "tags")
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of the rows of one append: ``read`` = kept + already_known + revised + quarantined.
+    """What became of the rows of one append: ``read`` = kept + already_known + revised + quarantined + suppressed.
 
     ``kept``: rows of new facts. ``revised``: rows that give a known fact another content. ``already_known``: rows
-    that say what the lake says already. ``version``: of the lake that holds them all.
+    that say what the lake says already. ``suppressed``: rows of somebody who was forgotten, from before that; they are
+    nowhere. ``version``: of the lake that holds the others.
     """
 
     source: str
@@ -36,6 +42,7 @@ class Receipt:
     already_known: int
     revised: int
     quarantined: int
+    suppressed: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ class _Prepared:
         """Whether the files are right for the newer state too: nothing they were compared with has changed."""
         old = self.base
         same_rows = old.files.get(source) == newer.files.get(source)
+        if old.hindsight.upheavals != newer.hindsight.upheavals:
+            return False
         return same_rows and (old.key_files, old.quarantine_files) == (newer.key_files, newer.quarantine_files)
 
 
@@ -59,22 +68,30 @@ class _Prepared:
 class Staging:
     """Rows set aside for one append: ``add`` any number of batches, then ``commit`` once.
 
-    Made by `Lake.stage`; a context manager, because what is not committed leaves no trace.
+    Made by `Lake.stage`; a context manager, because what is not committed leaves no trace. ``generation``: of the
+    secret its key ids come from (default: the lake's own at the beginning).
     """
 
     root: Path
     source: Source
+    generation: int | None = None
     folder: Path = field(init=False)
     _rows: int = field(init=False, default=0)
-    _parts: dict[str, list[Path]] = field(init=False, default_factory=lambda: {"rows": [], "keys": [], "rejected": []})
+    _parts: dict[str, list[Path]] = field(init=False, default_factory=lambda: {name: [] for name in _PARTS})
+    _presence: AbstractContextManager[None] = field(init=False, default_factory=nullcontext)
 
     def __enter__(self) -> "Staging":
         make_directory(self.root / "log")
+        self._presence = at_work(self.root)
+        self._presence.__enter__()
         self.folder = make_directory(self.root / "staging" / uuid4().hex)
+        if self.generation is None:
+            self.generation = snapshot(Log(self.root / "log")).hindsight.generation
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._presence.__exit__(kind, error, tb)
 
     def add(
         self,
@@ -82,8 +99,11 @@ class Staging:
         keys: pa.Table | None = None,
         quarantined: pa.Table | None = None,
         positions: pa.Array | None = None,
+        tags: pa.Table | None = None,
     ) -> None:
         """Sets a batch aside: rows of exactly the source's schema, their keys (`KEYS`), rejects (`rejects.QUARANTINE`).
+
+        ``tags`` (`TAGS`): what forgotten keys are recognised by, of every key of the rows and rejects.
 
         ``positions``: int64, rising, the rows' places in the input (default: counted, 1 first); of two rows that
         contradict each other the earlier is kept. Raises `ValueError` naming the column that is missing, too many, of
@@ -97,6 +117,8 @@ class Staging:
         if keys is not None:
             _check(keys, KEYS, "keys")
             self._put("keys", keys)
+        if tags is not None:
+            self._put("tags", tags)
         if quarantined is not None:
             _check(quarantined, rejects.QUARANTINE, "quarantined")
             self._put("rejected", quarantined)
@@ -114,11 +136,12 @@ class Staging:
 
         Where another writer was first, the rows are judged again against what it added, so that nothing is lost and
         nothing is there twice. An append that says nothing new makes no commit. Raises `LakeError` when the lake is
-        damaged, `ValueError` for an interval that ends before it begins.
+        damaged or its keys' secret was rotated meanwhile, `ValueError` for an interval that ends before it begins.
         """
         log = Log(self.root / "log")
         said = {"covered": merged(covered), "gaps": merged(gaps), "known_at_from": known_at_from}
         base = snapshot(log)
+        self._check_generation(base)
         prepared = self._prepare(base)
         while True:
             files = {"data": prepared.data, "keys": prepared.keys, "quarantine": prepared.quarantine}
@@ -130,7 +153,15 @@ class Staging:
             base = snapshot(log)
             if not prepared.holds(self.source.name, base):
                 self._discard(prepared)
+                self._check_generation(base)
                 prepared = self._prepare(base)
+
+    def _check_generation(self, base: Snapshot) -> None:
+        if self.generation != base.hindsight.generation:
+            raise LakeError(
+                f"{self.root}: its key ids are of generation {base.hindsight.generation} of the secret, these rows' of "
+                f"{self.generation}: the secret was rotated meanwhile; nothing was stored, begin again"
+            )
 
     def _receipt(self, version: int, counts: dict[str, int]) -> Receipt:
         return Receipt(
@@ -141,6 +172,7 @@ class Staging:
             already_known=counts.get("known", 0) + counts.get("repeat", 0),
             revised=counts.get("revised", 0),
             quarantined=counts.get("conflict", 0) + counts.get("collision", 0) + counts.get("rejected", 0),
+            suppressed=counts.get("suppressed", 0),
         )
 
     def _discard(self, prepared: _Prepared) -> None:
@@ -151,6 +183,7 @@ class Staging:
         paths = (*base.files.get(self.source.name, ()), *base.key_files, *base.quarantine_files)
         with store.opened(self.root, [base.stored[p] for p in paths]) as con:
             self._open(con, base)
+            suppressed = part_suppressed(con, self.root, base, self._parts)
             rejects.part_collisions(con, self.source)
             revisions.judge(con, self.source)
             schema = revisions.stored_schema(self.source)
@@ -159,18 +192,18 @@ class Staging:
                 self._write(con, f"data/{self.source.name}", revisions.news(self.source), schema),
                 self._write(con, "keys", rejects.NEW_KEYS, KEYS),
                 self._write(con, "quarantine", rejects.new_rejects(self.source), rejects.QUARANTINE),
-                _counts(con),
+                _counts(con) | {"suppressed": suppressed},
             )
 
     def _open(self, con: duckdb.DuckDBPyConnection, base: Snapshot) -> None:
         """Makes the views that the judging reads: what is staged, and what the lake has."""
         staged, stored = self.source.schema.append(revisions.POSITION), revisions.stored_schema(self.source)
-        store.view(con, "staged", staged, self._parts["rows"])
-        store.view(con, "staged_keys", KEYS, self._parts["keys"])
-        store.view(con, "rejected", rejects.QUARANTINE, self._parts["rejected"])
+        store.view(con, "all_staged", staged, self._parts["rows"])
+        store.view(con, "all_keys", KEYS, self._parts["keys"])
+        store.view(con, "all_rejected", rejects.QUARANTINE, self._parts["rejected"])
         store.view(con, "stored", stored, [self.root / p for p in base.files.get(self.source.name, ())])
-        store.view(con, "stored_keys", KEYS, [self.root / p for p in base.key_files])
-        store.view(con, "quarantine", rejects.QUARANTINE, [self.root / p for p in base.quarantine_files])
+        veils.view(con, "stored_keys", KEYS, self.root, base)
+        veils.view(con, "quarantine", rejects.QUARANTINE, self.root, base)
 
     def _write(
         self, con: duckdb.DuckDBPyConnection, folder: str, select: str, schema: pa.Schema

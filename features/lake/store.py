@@ -46,6 +46,15 @@ def view(con: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, paths: Se
     con.execute(f"CREATE VIEW {name} AS {select}")
 
 
+def read(root: Path, files: Sequence[StoredFile], schema: pa.Schema) -> pa.Table:
+    """The schema's columns of several files, in order; a column declared after a file was written is null in it."""
+    parts = []
+    for file in files:
+        with pq.ParquetFile(root / file.path) as parquet:
+            parts.append(parquet.read([n for n in schema.names if n in parquet.schema_arrow.names]))
+    return pa.concat_tables([schema.empty_table(), *parts], promote_options="default").select(schema.names)
+
+
 def batches(con: duckdb.DuckDBPyConnection, select: str, schema: pa.Schema) -> Iterator[pa.Table]:
     """The result of a SELECT in tables of bounded size, in order, cast to the schema. Exhaust it before the next."""
     for batch in con.sql(select).to_arrow_reader(BATCH):

@@ -53,7 +53,7 @@ class _Feed:
         check_columns(self.checks.source, batch.rows.schema, f"the simulated {batch.source}")
         for part in batch.rows.to_batches(max_chunksize=BATCH):
             checked = self.checks.part(part, before=self.rows)
-            self.staging.add(checked.rows, checked.keys, checked.rejected, checked.positions)
+            self.staging.add(checked.rows, checked.keys, checked.rejected, checked.positions, checked.tags)
             self.rows += part.num_rows
         self.covered += batch.covered
 
@@ -101,7 +101,7 @@ def deliver(
 def _feed(stack: ExitStack, lake: Lake, keyring: KeyRing, catalog: Catalog, source: str) -> _Feed:
     links = frozenset((link.child, link.parent) for link in catalog.links)
     checks = Checks(SOURCES[source], keyring, catalog.key_types, None, links)
-    return _Feed(checks, stack.enter_context(lake.stage(source)))
+    return _Feed(checks, stack.enter_context(lake.stage(source, keyring.generation)))
 
 
 def _fill(feeds: dict[str, _Feed], batches: Iterator[Batch], months: int, progress: Progress | None) -> None:
