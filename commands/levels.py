@@ -266,7 +266,7 @@ def _notes(
         lines.append(
             f"{totals['monthly_at_risk']:,.2f} {unit} at risk; the first tenth holds {totals['first_tenth_holds']:.0%}"
         )
-    lines += [f"not scored: {n:,} whose {why}" for why, n in totals["not_scored"].items()]  # type: ignore[attr-defined]
+    lines += [f"not scored: {n:,}, as {why}" for why, n in totals["not_scored"].items()]  # type: ignore[attr-defined]
     if totals["without"]:
         lines.append(f"{totals['without']:,} scored {found.task.entity}s belong to no {found.level} that is known")
     if totals["unpriced"]:

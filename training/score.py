@@ -1,6 +1,7 @@
 """Everyone a task may be asked about at one instant, scored in blocks, so that memory does not grow with their number.
 
-It asks as a live call does: windows end where the feeds end, and only what was known by the instant is seen.
+It asks as a live call does: windows end where the feeds end, and only what was known by the instant is seen. Who
+objects to profiling, then or by now, is not scored.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ import pandas as pd
 from features.dataset import instant
 from features.declare import Feature, Rule, Task
 from features.history import History
+from features.objection import WORDS, never_used
 from features.rules import holds
 from models.bundle import Model
 
@@ -94,6 +96,7 @@ def blocks(
         chosen = entities[first : first + block]
         X = frame(history, task, chosen, when, features)
         why = refused(task.eligible, X, {f.name: f for f in features})
+        why[never_used(history, task.entity, chosen, np.full(len(chosen), when.seen, np.int64))] = WORDS
         eligible = why == ""
         found = model.predict(X.loc[eligible, list(model.features)])
         yield Scores(chosen, why, {label: _spread(p, eligible) for label, p in found.items()}, X[list(also)])

@@ -16,6 +16,7 @@ from features.dataset import build
 from features.history import History
 from features.identity.keys import KeyRing, load_secret
 from features.lake import Lake
+from features.objection import WORDS
 from features.simulator.deliver import deliver
 from features.workspace import load_workspace
 from models.bundle import Model
@@ -29,6 +30,7 @@ from training.score import Moment, ScoreError, blocks, heard_of, moment, needed,
 QUICK = Params(num_leaves=7, learning_rate=0.1, rounds=20, patience=5, folds=2, num_threads=1)
 TASK = CATALOG.task("churn")
 DAY = 86_400_000_000
+CONSENT = next(f for f in CATALOG.features if f.name == "profile_consent_profiling_last")
 MONEY = Money("profile_monthly_value_last", 12.0)
 Run = Callable[..., tuple[int, str, str]]
 
@@ -112,7 +114,20 @@ def test_no_block_holds_more_than_it_may(operator: Operator) -> None:
 
 def test_who_cannot_be_asked_about_is_told_with_the_rule_and_the_value(operator: Operator) -> None:
     found = score(operator.history, TASK, operator.model, operator.now)
-    assert set(found.why) == {"", *(f"status of the relationship is {x}" for x in ("left", "notice", "not known"))}
+    statuses = {f"status of the relationship is {x}" for x in ("left", "notice", "not known")}
+    assert set(found.why) == {"", WORDS, *statuses}
+
+
+def test_who_objects_to_profiling_has_no_score_and_is_in_no_sum(operator: Operator) -> None:
+    found = operator.up()
+    now = np.full(len(found.scores.entity), found.when.seen)
+    said = operator.history.frame("customer", found.scores.entity, now, [CONSENT])[CONSENT.name].to_numpy() == 0
+    assert said.sum() > 5
+    assert (found.scores.why[said] == WORDS).all()
+    assert np.isnan(found.scores.p["leaves"][said]).all()
+    early = Moment(operator.history.start + 60 * DAY, operator.history.start + 60 * DAY)
+    then = score(operator.history, TASK, operator.model, early)
+    assert (then.why[np.isin(then.entity, found.scores.entity[said])] == WORDS).all()
 
 
 @pytest.mark.parametrize(
