@@ -156,7 +156,7 @@ def _learned(con: duckdb.DuckDBPyConnection, sides: Sequence[Register], plan: Pl
         retain_matching_columns=False,
     )
     linker = _linker(con, sides, settings)
-    linker.training.estimate_u_using_random_sampling(max_pairs=_DRAWN + 1, seed=seed, min_count_per_level=None)
+    linker.training.estimate_u_using_random_sampling(_DRAWN + 1, seed, min_count_per_level=None, num_chunks=1)
     for block in _teaching(con, sides, plan):
         linker.training.estimate_parameters_using_expectation_maximisation(
             block_on(*block), estimate_without_term_frequencies=True
@@ -263,7 +263,12 @@ def _stated(weighed: pd.DataFrame, link: float, candidate: float) -> pd.DataFram
     told = weighed[linked | (~settled & (weighed["alone"] >= candidate))]
     told = told.assign(
         state=np.where(linked[told.index], "linked", "candidate"),
-        confidence=told["confidence"].round(ROUNDED),
-        alone=told["alone"].round(ROUNDED),
+        confidence=_plain(told["confidence"]),
+        alone=_plain(told["alone"]),
     ).sort_values(["right", "confidence", "left"], ascending=[True, False, True], ignore_index=True)
     return told[["left", "right", "state", "confidence", "alone"]]
+
+
+def _plain(probability: pd.Series) -> pd.Series:
+    """Rounded; what is not quite sure is never said to be."""
+    return probability.round(ROUNDED).clip(upper=1 - 10.0**-ROUNDED)
