@@ -96,17 +96,30 @@ def build(
             f"task '{task.name}': no eligible {task.entity} at any cutoff in [{instant(start)}, {instant(end)}); "
             f"the lake holds {instant(history.start)} to {instant(history.end)}{_left_out(objecting)}"
         )
+    X = history.frame(task.entity, entity, cutoff, chosen)
+    return replace(labelled(history, task, chosen, X, entity, cutoff, seen), objected=int(objecting.sum()))
+
+
+def labelled(
+    history: History,
+    task: Task,
+    features: Sequence[Feature],
+    X: pd.DataFrame,
+    entity: np.ndarray,
+    cutoff: np.ndarray,
+    seen: int,
+) -> Dataset:
+    """These pairs with these features ``X`` and what came of the entities, as known before ``seen``."""
     return Dataset(
         task=task,
-        features=chosen,
+        features=tuple(features),
         entity=entity,
         cutoff=cutoff,
-        X=history.frame(task.entity, entity, cutoff, chosen),
+        X=X,
         outcomes=tuple(_outcome(history, task, label, entity, cutoff, seen) for label in task.labels),
         seen=seen,
         fingerprint=history.fingerprint,
         observed=_observed(history, task, cutoff),
-        objected=int(objecting.sum()),
     )
 
 
@@ -154,17 +167,24 @@ def calendar_cutoffs(every: str, start: int, end: int) -> np.ndarray:
 
 
 def _triggered(history: History, entity_type: str, event: Event, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-    """One pair per fact (its first known revision) and entity that reached it, a microsecond after it was known."""
+    """One pair per occasion and entity that reached its key then."""
+    key, at, cutoff = occasions(history, event, start, end)
+    row, entity = history.owners(entity_type, key, at, cutoff)
+    found = np.unique(np.stack([cutoff[row], entity], axis=1), axis=0)
+    return found[:, 1], found[:, 0]
+
+
+def occasions(history: History, event: Event, start: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(key, at, cutoff) of every fact of an event (its first known revision): cutoff is a microsecond after it was
+    known, within ``[start, end)``.
+    """
     columns = history.columns[event.source]
     rows = np.flatnonzero(columns.matching(event.conditions))
     rows = rows[np.lexsort((columns.known[rows], columns.rank[rows]))]
     rows = rows[np.append(True, np.diff(columns.rank[rows]) != 0)] if len(rows) else rows
     cutoff = columns.known[rows] + 1
     rows, cutoff = (a[(start <= cutoff) & (cutoff < end)] for a in (rows, cutoff))
-    key = np.repeat(columns.keys, np.diff(columns.starts))[rows]
-    row, entity = history.owners(entity_type, key, columns.at[rows], cutoff)
-    found = np.unique(np.stack([cutoff[row], entity], axis=1), axis=0)
-    return found[:, 1], found[:, 0]
+    return np.repeat(columns.keys, np.diff(columns.starts))[rows], columns.at[rows], cutoff
 
 
 def already_ended(history: History, task: Task, entity: np.ndarray, cutoff: np.ndarray, seen: int) -> np.ndarray:

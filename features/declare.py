@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from features.conditions import Condition, DeclarationError, Event, column_of, declared, duration, where
 from features.purposes import Narrowed, check_narrowed, check_use
+from features.unnamed import Visitors
 
 Aggregate = Literal["count", "sum", "mean", "last", "since_last", "distinct", "open", "open_age"]
 Operator = Literal["is", "is_not", "at_least", "below", "missing", "present"]
@@ -285,6 +286,8 @@ class Catalog:
     """Group of features -> words a call-centre agent can say, for reasons."""
     purposes: Narrowed = field(default_factory=dict)
     """Source -> what is left of its declared purposes, where this operator may use its rows for less."""
+    visitors: Visitors | None = None
+    """Which keys may be asked about before anybody knows whose they are."""
     objection: Rule | None = None
     """When somebody objects to profiling: no score is made of them and no model learns from them (see `objection`)."""
 
@@ -309,6 +312,8 @@ class Catalog:
                     raise DeclarationError(f"task '{task.name}': no feature '{name}'")
             for rule in task.eligible:
                 rule.check(self.features[names.index(rule.feature)], f"task '{task.name}'")
+        if self.visitors:
+            self.visitors.check(self.key_types, self.purposes)
         self._check_purposes()
         self._check_objection()
 

@@ -3,6 +3,7 @@
 from features.catalog import contact, faults, journey, profile, sla, usage
 from features.catalog.keys import KEY_TYPES, LINKS
 from features.catalog.tasks import TASKS
+from features.catalog.visitors import VISITORS
 from features.declare import Catalog, Rule
 
 GROUPS = {
@@ -32,6 +33,7 @@ CATALOG = Catalog(
         *contact.FEATURES,
     ),
     tasks=TASKS,
+    visitors=VISITORS,
     groups=GROUPS,
     objection=Rule("profile_consent_profiling_last", "is", 0.0),
 )

@@ -1,0 +1,55 @@
+"""Who may be asked about before anybody knows whose key it is: keys of some types, just after they were used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from features.conditions import DeclarationError, Event, duration
+from features.purposes import Narrowed, check_use
+
+if TYPE_CHECKING:
+    from features.declare import Feature
+
+
+@dataclass(frozen=True)
+class Visitors:
+    """Keys without a name, and what is known of them: their own facts alone.
+
+    ``keys``: the types that may be asked about; ``asked``: the facts after which they are (not one that names them,
+    such as a login: who is asked about then is no visitor any more); ``features``: what is read of a key's own
+    facts; ``named_within``: a visit teaches about a customer iff the key's owner became known so soon after it.
+
+    That time is short on purpose. Who leaves, or does well, has less or more time to be named later: what is learned
+    from everyone named *some day* is learned from those who stayed.
+    """
+
+    keys: tuple[str, ...]
+    asked: Event
+    features: tuple["Feature", ...]
+    named_within: str = "7d"
+
+    def __post_init__(self) -> None:
+        if not self.keys or not self.features:
+            raise DeclarationError("visitors: name the key types that may be asked about, and the features read then")
+        names = [f.name for f in self.features]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise DeclarationError(f"visitors: feature declared twice: {', '.join(twice)}")
+        for feature in self.features:
+            if feature.of or feature.via:
+                raise DeclarationError(f"visitors: {feature.name} asks for a parent, which nobody knows yet")
+        if duration(self.named_within) <= 0:
+            raise DeclarationError("visitors: named_within must be longer than nothing")
+
+    def check(self, key_types: Sequence[str], narrowed: Narrowed) -> None:
+        """Raise `DeclarationError` for an unknown key type, and for a source that may not be used for profiling."""
+        for key_type in self.keys:
+            if key_type not in key_types:
+                raise DeclarationError(f"visitors: unknown key type '{key_type}' (declared: {', '.join(key_types)})")
+        for source in dict.fromkeys([self.asked.source, *(f.source for f in self.features)]):
+            check_use("reading visitors", "profiling", source, narrowed)
+
+    @property
+    def within(self) -> int:
+        """``named_within`` in microseconds."""
+        return duration(self.named_within)
