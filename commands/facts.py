@@ -124,10 +124,11 @@ def check_source(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What is wrong with a feed: rows a day, lag, gaps, keys that no other source knows."""
+    """What is wrong with a feed: rows a day, lag, gaps, keys that no other source knows; its purposes."""
     from features.ingest import check_source as check
 
-    report = check(Place.of(workspace).lake, source)
+    place = Place.of(workspace)
+    report = check(place.lake, source, narrowed=place.workspace.catalog.purposes)
     if as_json:
         emit(report)
         return

@@ -113,6 +113,8 @@ def show(record: "TrainRecord", ablation: "pd.DataFrame | None", as_json: bool) 
         summary["ablation"] = json.loads(ablation.to_json(orient="records"))
     for note in record.headline.get("notes", ()):  # type: ignore[attr-defined]
         console.print(f"note: {note}")
+    if summary["objected"]:
+        console.print(f"note: {summary['objected']:,} cutoffs were left out because they object to profiling")
     if record.retrospective:
         console.print("[yellow]retrospective[/yellow]: trained with labels that were not yet known at T")
     champion = "the champion" if record.champion else "registered; the champion stays what it was"

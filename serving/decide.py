@@ -24,13 +24,14 @@ class Person:
     """One person at the cut. ``row``: one row of features, all missing unless exactly one customer was found.
 
     ``no_churn`` and ``no_needs`` say why no score may be given (``None``: it may). ``certain``: it is not open which
-    of several customers it is.
+    of several customers it is. ``objects``: they object to profiling; their row has only what service needs.
     """
 
     row: pd.DataFrame
     certain: bool
     no_churn: str | None
     no_needs: str | None
+    objects: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def decide(person: Person, models: Champions, actions: Catalogue, channel: str, 
     """What is likely, why, and the at most ``limit`` best things to do on a channel."""
     churn = None if person.no_churn else score_churn(models, person.row)
     needs = None if person.no_needs else score_needs(models, person.row)
-    people = People.of(person.row[list(actions.reads)], np.array([person.certain]), channel)
+    row = person.row[list(actions.reads)]
+    people = People.of(row, np.array([person.certain]), channel, np.array([person.objects]))
     return Decision(
         churn,
         needs,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features import objection
 from features.declare import Feature, Task
 from features.history import History
 from features.rules import holds
@@ -82,9 +83,20 @@ class Engine:
         if found.state != "identified":
             why = _NOT_ONE[found.state]
             return Person(missing(self.features), found.state != "ambiguous", why, why)
+        entity, entities = self._churn.entity, found.entities
         cutoff, seen = np.array([windows_end]), np.array([now])
-        row = self.history.frame(self._churn.entity, found.entities, cutoff, self.features, seen)
+        if objection.objects(self.history, entity, entities, seen, seen)[0]:
+            return self._objector(found, cutoff, seen)
+        row = self.history.frame(entity, entities, cutoff, self.features, seen)
         return Person(row, True, self._not_eligible(CHURN, row), self._not_eligible(NEEDS, row))
+
+    def _objector(self, found: Match, cutoff: np.ndarray, seen: np.ndarray) -> Person:
+        """Of who objects to profiling only what service messages ask for is read; all else is as unknown."""
+        names = self.resources.actions.reads_of_objectors
+        features = tuple(f for f in self.features if f.name in names)
+        read = self.history.frame(self._churn.entity, found.entities, cutoff, features, seen)
+        row = missing(self.features).assign(**{name: read[name] for name in read.columns})
+        return Person(row, True, objection.WORDS, objection.WORDS, objects=True)
 
     def _not_eligible(self, name: str, row: pd.DataFrame) -> str | None:
         """Why a task may not be asked about this customer: the rule code training draws its rows with."""

@@ -1,12 +1,13 @@
 """What serving needs before it can load anything, checked when the app is made so that a start fails at once."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from features import objection
 from features.facts import CHANNELS
-from features.identity.keys import SECRET_VARIABLE, KeyRing, load_secret
+from features.identity.keys import KeyRing
 from features.lake import Lake, LakeError
+from features.privacy.secrets import open_keyring
 from features.workspace import Workspace, load_workspace
 from models.nba import load as actions_yaml
 from models.nba.catalogue import Catalogue
@@ -33,7 +34,7 @@ def open_resources(settings: Settings) -> Resources:
         workspace = load_workspace(settings.workspace)
         actions = _actions(workspace)
         lake = _lake(workspace, settings)
-        keyring = _keyring(settings)
+        keyring = open_keyring(settings.home, lake)
     except (ValueError, LakeError) as error:
         raise StartError(str(error)) from error
     _store_exists(settings, workspace)
@@ -44,7 +45,8 @@ def _actions(workspace: Workspace) -> Catalogue:
     if workspace.actions_path is None:
         raise StartError(f"{workspace.folder}: serving decides on actions, and there is no actions.yaml")
     kinds = {f.name: f.kind for f in workspace.catalog.features}
-    return actions_yaml.load(workspace.actions_path, kinds, CHANNELS)
+    served = objection.served(workspace.catalog) if workspace.catalog.objection else None
+    return actions_yaml.load(workspace.actions_path, kinds, CHANNELS, served)
 
 
 def _lake(workspace: Workspace, settings: Settings) -> Lake:
@@ -52,16 +54,6 @@ def _lake(workspace: Workspace, settings: Settings) -> Lake:
     if not lake.snapshot().version:
         raise StartError(f"the lake {lake.root} is empty: run `tieline simulate` or `tieline ingest` first")
     return lake
-
-
-def _keyring(settings: Settings) -> KeyRing:
-    """The key ring the lake was written with: under a new secret nobody would ever be found."""
-    if SECRET_VARIABLE not in os.environ and not (settings.home / "secret.key").is_file():
-        raise StartError(
-            f"{settings.home} has a lake but not the secret it was written with: "
-            f"set {SECRET_VARIABLE}, or put secret.key back"
-        )
-    return KeyRing(load_secret(settings.home))
 
 
 def _store_exists(settings: Settings, workspace: Workspace) -> None:

@@ -168,7 +168,7 @@ class DecisionAnswer(Form):
     decision_id: str
     match: MatchAnswer
     churn: Annotated[ChurnScored | ChurnNotApplicable, Field(discriminator="status")]
-    needs: list[NeedAnswer] | None = Field(description="likeliest first; null where nobody is identified")
+    needs: list[NeedAnswer] | None = Field(description="likeliest first; null where none may be predicted")
     reasons: list[ReasonAnswer]
     currency: str
     actions: list[ActionAnswer]

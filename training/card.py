@@ -17,6 +17,7 @@ def card(model: Model, train: Dataset, test: Dataset, figures: dict[str, object]
             f"- Method: discrete-time hazard (LightGBM) over {len(m.edges) + m.open_ended} periods, recalibrated.",
             f"- Trained on {m.rows:,} cutoffs, {_window(train)}; labels known by {instant(m.labels_known_by)}.",
             f"- Tested on {len(test.X):,} later cutoffs, {_window(test)}; labels known by {instant(test.seen)}.",
+            *_objected(train, test, m.entity),
             f"- Reads {len(m.features)} features; lake fingerprint `{m.fingerprint}`.",
             f"- At {figures.get('horizon', 'no horizon')}: {_figures(figures)}.",
             *(f"- Note: {note}." for note in _notes(figures)),
@@ -24,6 +25,11 @@ def card(model: Model, train: Dataset, test: Dataset, figures: dict[str, object]
             "- It is the risk under the contacts and offers of its time; it shows what goes together, not causes.",
         ]
     )
+
+
+def _objected(train: Dataset, test: Dataset, entity: str) -> list[str]:
+    left_out = train.objected + test.objected
+    return [f"- Left out: {left_out:,} cutoffs of every {entity} who objects to profiling."] if left_out else []
 
 
 def _window(data: Dataset) -> str:

@@ -13,16 +13,19 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
 from features.dataset import Dataset
+from features.visitors import VisitorData
 from models import bundle
 from models.bundle import Model
-from models.registry import CHAMPION, Registry, speaking
+from models.hazard import LabelError
+from models.registry import CHAMPION, Registry, speaking, visitors_name
 from training import evaluate, plots
 from training.card import card
 from training.evaluate import Scored
 from training.fit import Settings, fit, instant
 from training.store import Store, open_store
+from training.visitors import VisitorRecord, train_visitors
 
-BUNDLE = "bundle"
+BUNDLE, VISITORS = "bundle", "visitors"
 _BATCH = 500
 
 
@@ -45,32 +48,41 @@ class TrainRecord:
     run_id: str | None = None
     version: int | None = None
     champion: bool | None = None
+    visitors: VisitorRecord | None = None
 
     def summary(self) -> dict[str, object]:
         """The figures as JSON can say them: the headline, then one entry per label and horizon; NaN becomes null."""
-        rows = self.detail.to_dict(orient="records")
         return {
             "task": self.model.manifest.task,
             **self.headline,
             "train_rows": len(self.train.X),
+            "objected": self.train.objected + self.test.objected,
             "labels_known_by": instant(self.train.seen),
             "retrospective": self.retrospective,
             "model_id": self.model.id or None,
             "run_id": self.run_id,
             "model_version": self.version,
             "champion": self.champion,
-            "detail": [{str(k): evaluate.plain(v) if isinstance(v, float) else v for k, v in r.items()} for r in rows],
+            "detail": evaluate.records(self.detail),
+            "visitors": self.visitors.summary() if self.visitors else None,
         }
 
 
 def train(
-    train_data: Dataset, test_data: Dataset, *, settings: Settings | None = None, train_to: int | None = None
+    train_data: Dataset,
+    test_data: Dataset,
+    *,
+    settings: Settings | None = None,
+    train_to: int | None = None,
+    visitors: tuple[VisitorData, VisitorData] | None = None,
 ) -> TrainRecord:
     """The record of a model fitted on one dataset and tested on another of later cutoffs.
 
     ``train_to`` (UTC microseconds) is the training instant T; labels seen later than that make the run retrospective.
-    By default it is the instant the training labels were seen. Raises `TrainError` for an empty dataset, for test
-    cutoffs that are not later, and `models.hazard.LabelError` for a label that cannot be learned.
+    By default it is the instant the training labels were seen. With ``visitors`` (to train on, to test on) the model of
+    those without a name is fitted too, beside it; where they are too few for that, a note says so. Raises `TrainError`
+    for an empty dataset, for test cutoffs that are not later, and `models.hazard.LabelError` for a label that cannot
+    be learned.
     """
     settings = settings or Settings()
     _check(train_data, test_data)
@@ -79,9 +91,23 @@ def train(
     scored = evaluate.score(model, test_data)
     detail = evaluate.table(scored)
     retrospective = train_to is not None and train_data.seen > train_to
-    return TrainRecord(
+    record = TrainRecord(
         model, train_data, test_data, settings, tuple(scored), detail, evaluate.headline(detail), retrospective
     )
+    return record if visitors is None else _with_visitors(record, *visitors)
+
+
+def _with_visitors(record: TrainRecord, train_data: VisitorData, test_data: VisitorData) -> TrainRecord:
+    try:
+        return replace(record, visitors=train_visitors(train_data, test_data, record.settings))
+    except LabelError as error:
+        return noted(record, f"no model of visitors: {error}")
+
+
+def noted(record: TrainRecord, note: str) -> TrainRecord:
+    """The record with one more note in its headline."""
+    notes = record.headline.get("notes")
+    return replace(record, headline={**record.headline, "notes": [*(notes if isinstance(notes, list) else []), note]})
 
 
 def track(
@@ -116,7 +142,7 @@ def _register(record: TrainRecord, store: Store, run: Run) -> TrainRecord:
     run_id = run.info.run_id
     store.client.log_batch(run_id, params=_params(record), tags=_tags(record, store.who))
     _log_metrics(store.client, run_id, record)
-    record = replace(record, model=_log_files(store.client, run_id, record))
+    record = _log_files(store.client, run_id, record)
     registry = Registry(store.uri)
     version = registry.register(
         store.name,
@@ -127,7 +153,23 @@ def _register(record: TrainRecord, store: Store, run: Run) -> TrainRecord:
         who=store.who,
     )
     champion = registry.champion(store.name).version == version
-    return replace(record, run_id=run_id, version=version, champion=champion)
+    record = replace(record, run_id=run_id, version=version, champion=champion)
+    return record if record.visitors is None else _register_visitors(record, record.visitors, registry, store, run)
+
+
+def _register_visitors(
+    record: TrainRecord, visitors: VisitorRecord, registry: Registry, store: Store, run: Run
+) -> TrainRecord:
+    """Beside the model, as ``<name>.visitors``, with an alias of its own."""
+    version = registry.register(
+        visitors_name(store.name),
+        run.info.run_id,
+        f"{run.info.artifact_uri}/{VISITORS}",
+        model_id=visitors.model.id,
+        description=card(visitors.model, visitors.train.given, visitors.test.given, visitors.headline),
+        who=store.who,
+    )
+    return replace(record, visitors=replace(visitors, version=version))
 
 
 def _check(train_data: Dataset, test_data: Dataset) -> None:
@@ -176,22 +218,25 @@ def _tags(record: TrainRecord, who: str) -> list[RunTag]:
 def _log_metrics(client: MlflowClient, run_id: str, record: TrainRecord) -> None:
     now = get_current_time_millis()
     values = {k: v for k, v in record.headline.items() if isinstance(v, int | float)}
-    for row in record.detail.to_dict(orient="records"):
-        place = f"{row.pop('label')}.{row.pop('horizon')}"
-        values |= {f"{place}.{k}": v for k, v in row.items() if v == v}
+    values |= evaluate.flat(record.detail)
+    values |= record.visitors.metrics() if record.visitors else {}
     found = [Metric(key, float(value), now, 0) for key, value in values.items()]
     for i in range(0, len(found), _BATCH):
         client.log_batch(run_id, metrics=found[i : i + _BATCH])
 
 
-def _log_files(client: MlflowClient, run_id: str, record: TrainRecord) -> Model:
-    """The model, now with its id, after its bundle, plots and tables were logged."""
+def _log_files(client: MlflowClient, run_id: str, record: TrainRecord) -> TrainRecord:
+    """The record, its models now with their ids, after bundles, plots and tables were logged."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        model = replace(record.model, id=bundle.save(record.model, folder / BUNDLE))
+        record = replace(record, model=replace(record.model, id=bundle.save(record.model, folder / BUNDLE)))
         (folder / "plots").mkdir()
         for scored in record.scored:
-            plots.draw(scored, model.manifest.task, folder / "plots")
+            plots.draw(scored, record.model.manifest.task, folder / "plots")
         record.detail.to_csv(folder / "metrics.csv", index=False)
+        if record.visitors:
+            named = replace(record.visitors.model, id=bundle.save(record.visitors.model, folder / VISITORS))
+            record = replace(record, visitors=replace(record.visitors, model=named))
+            record.visitors.detail.to_csv(folder / "visitors.csv", index=False)
         client.log_artifacts(run_id, str(folder))
-    return model
+    return record

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from features.facts import source as declared
 from features.lake import Lake, LakeError, Snapshot
 from features.lake.intervals import Interval
+from features.purposes import Narrowed, purposes
 
 _DAY = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,12 +45,14 @@ class Lag:
 class SourceReport:
     """All that is said of a feed; instants and days are ISO 8601 in UTC, shares lie between 0 and 1.
 
-    ``days``: rows by the day of ``at``, days without any included. ``revised``: the share of rows that a later one
-    replaced or withdrew. ``keys_elsewhere``: the share of keys some other source knows too (None: it is the only
-    source). ``missing``: the share of nulls per own column. ``assumed``: delays by which ``known_at`` was assumed.
+    ``purposes``: what the rows may be used for. ``days``: rows by the day of ``at``, days without any included.
+    ``revised``: the share of rows that a later one replaced or withdrew. ``keys_elsewhere``: the share of keys some
+    other source knows too (None: it is the only source). ``missing``: the share of nulls per own column. ``assumed``:
+    delays by which ``known_at`` was assumed.
     """
 
     source: str
+    purposes: tuple[str, ...]
     rows: int
     keys: int
     first_at: str
@@ -72,8 +75,13 @@ class SourceReport:
         return asdict(self)
 
 
-def check_source(lake: Lake, source: str, snapshot: Snapshot | None = None) -> SourceReport:
-    """The report on one source; raises `LakeError` when it has no rows, `KeyError` when there is no such source."""
+def check_source(
+    lake: Lake, source: str, snapshot: Snapshot | None = None, narrowed: Narrowed | None = None
+) -> SourceReport:
+    """The report on one source, with its purposes as a workspace narrows them.
+
+    Raises `LakeError` when it has no rows, `KeyError` when there is no such source.
+    """
     taken = snapshot or lake.snapshot()
     facts = lake.read(source, taken)
     if not facts.num_rows:
@@ -84,6 +92,7 @@ def check_source(lake: Lake, source: str, snapshot: Snapshot | None = None) -> S
     own = [c.name for c in declared(source).columns]
     return SourceReport(
         source=source,
+        purposes=purposes(source, narrowed),
         rows=facts.num_rows,
         keys=pc.count_distinct(facts["key_id"]).as_py(),
         first_at=_iso(int(at.min())),

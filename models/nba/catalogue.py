@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 DO_NOTHING = "do_nothing"
+SAFE_KINDS = ("service_message", "nothing")
+"""Harmless whoever it is, and never chosen by profiling."""
 
 Kind = Literal["retention", "care", "upsell", "service_message", "mission", "nothing"]
 Operator = Literal["is", "is_not", "at_least", "below", "missing", "present"]
@@ -71,8 +73,9 @@ class PriorEffect(Declared):
 class Action(Declared):
     """One thing to do. ``worth`` is what doing it is worth whoever gets it, a duty kept for instance.
 
-    ``margin`` is earned when a served need is met, ``cost`` is paid whenever it is done, ``discount`` is given to
-    everyone who accepts, those included who would have stayed anyway.
+    ``profiling``: it is chosen for somebody by what is predicted of them, so not for one who objects to that; service
+    messages never are. ``margin`` is earned when a served need is met, ``cost`` is paid whenever it is done,
+    ``discount`` is given to everyone who accepts, those included who would have stayed anyway.
     """
 
     id: Name
@@ -81,12 +84,18 @@ class Action(Declared):
     needs: tuple[str, ...] = ()
     channels: tuple[str, ...] = Field(min_length=1)
     consent: str | None = None
+    profiling: bool = True
     margin: Amount = 0.0
     worth: Amount = 0.0
     cost: Amount = 0.0
     discount: Amount = 0.0
     prior_effect: PriorEffect
     eligibility: tuple[Condition, ...] = ()
+
+    @property
+    def by_profiling(self) -> bool:
+        """Whether somebody who objects to profiling may not get it."""
+        return self.profiling and self.kind not in SAFE_KINDS
 
 
 class CustomerValue(Declared):
@@ -129,3 +138,10 @@ class Catalogue(Declared):
         """The features that rules, consents and the customer value read, sorted."""
         rules = {c.feature for action in self.actions for c in action.eligibility}
         return tuple(sorted(rules | set(self.consents.values()) | {self.customer_value.monthly_value}))
+
+    @cached_property
+    def reads_of_objectors(self) -> tuple[str, ...]:
+        """The features that the rules and consents of actions without profiling read, sorted."""
+        open_to_all = [action for action in self.actions if not action.by_profiling]
+        consents = {self.consents[action.consent] for action in open_to_all if action.consent is not None}
+        return tuple(sorted(consents | {c.feature for action in open_to_all for c in action.eligibility}))

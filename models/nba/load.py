@@ -18,10 +18,13 @@ class CatalogueError(ValueError):
     """An action catalogue that cannot be used; the message lists every problem, each with its line."""
 
 
-def load(path: Path, features: Mapping[str, str], channels: Collection[str]) -> Catalogue:
+def load(
+    path: Path, features: Mapping[str, str], channels: Collection[str], served: Collection[str] | None = None
+) -> Catalogue:
     """The catalogue in ``path``, checked against the features (name -> ``number`` or ``category``) and the channels.
 
-    Raises `CatalogueError`.
+    ``served`` names the features that may be read of who objects to profiling (``None``: nobody can): the rules of an
+    action open to them may read no others. Raises `CatalogueError`.
     """
     text = _read(path)
     try:
@@ -38,6 +41,8 @@ def load(path: Path, features: Mapping[str, str], channels: Collection[str]) -> 
         _refuse(path, raw, node, [(e["loc"], e["msg"].removeprefix("Value error, ")) for e in error.errors()])
         raise
     _refuse(path, raw, node, list(_problems(catalogue, features, channels)))
+    if served is not None:
+        _refuse(path, raw, node, list(_unserved(catalogue, served)))
     return catalogue
 
 
@@ -132,6 +137,20 @@ def _action_problems(
         place = (*loc, "eligibility", number)
         yield from _unknown((*place, "feature"), "feature", condition.feature, features)
         yield from _misfit((*place, "value"), condition, features.get(condition.feature))
+
+
+def _unserved(catalogue: Catalogue, served: Collection[str]) -> Iterator[Problem]:
+    """Of who objects these would be missing, and a rule may hold just because of that."""
+    for index, action in enumerate(catalogue.actions):
+        for number, condition in enumerate(() if action.by_profiling else action.eligibility):
+            if condition.feature not in served:
+                yield (
+                    ("actions", index, "eligibility", number, "feature"),
+                    f"who objects to profiling may get this action, and {condition.feature} is over a source that is "
+                    "not declared for service",
+                )
+        if not action.by_profiling and action.consent and catalogue.consents[action.consent] not in served:
+            yield ("actions", index, "consent"), f"the feature behind '{action.consent}' is not declared for service"
 
 
 def _unknown(loc: Location, what: str, name: str, known: Collection[str]) -> Iterator[Problem]:

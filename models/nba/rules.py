@@ -1,4 +1,4 @@
-"""Who may get which action. Stages in order: channel, identity, consent, eligibility; each says why it refuses.
+"""Who may get which action. Stages in order: channel, identity, objection, consent, eligibility; each says why.
 
 Everything works on n people at once; a single live request is n = 1.
 """
@@ -10,10 +10,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from models.nba.catalogue import Action, Catalogue, Condition
+from models.nba.catalogue import SAFE_KINDS, Action, Catalogue, Condition
 
-Stage = Literal["channel", "identity", "consent", "eligibility"]
-SAFE_KINDS = ("service_message", "nothing")
+Stage = Literal["channel", "identity", "objection", "consent", "eligibility"]
 
 
 @dataclass(frozen=True)
@@ -22,17 +21,19 @@ class People:
 
     ``columns``: feature name -> (n,) float64 (NaN: missing) or object (None: missing) array. ``certain``: (n,) bool,
     false where it is open which of several customers it is, so that only actions harmless to each may be taken.
+    ``objects``: (n,) bool, who objects to profiling (``None``: nobody).
     """
 
     columns: Mapping[str, np.ndarray]
     certain: np.ndarray
     channel: str
+    objects: np.ndarray | None = None
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, certain: np.ndarray, channel: str) -> "People":
+    def of(cls, frame: pd.DataFrame, certain: np.ndarray, channel: str, objects: np.ndarray | None = None) -> "People":
         """The people of a feature frame: one row each, float32 or ``category`` columns."""
         columns = {str(name): _array(frame[name]) for name in frame.columns}
-        return cls(columns, np.asarray(certain, dtype=bool), channel)
+        return cls(columns, np.asarray(certain, dtype=bool), channel, objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ def checks(action: Action, catalogue: Catalogue, people: People) -> Iterator[Che
         yield Check("channel", f"is made on {offered} only", np.full(size, people.channel in action.channels))
     if action.kind not in SAFE_KINDS:
         yield Check("identity", "needs to know for certain who it is", people.certain)
+    if action.by_profiling and people.objects is not None:
+        yield Check("objection", "needs to predict what they need or will do, and they object to that", ~people.objects)
     if action.consent is not None:
         given = people.columns[catalogue.consents[action.consent]] == 1
         yield Check("consent", f"needs the consent '{action.consent}'", given)

@@ -19,6 +19,7 @@ from features.history import History
 from features.identity.keys import KeyRing, load_secret
 from features.ingest import append_facts
 from features.lake import Lake
+from features.objection import objects
 from features.workspace import load_workspace
 from models.hazard import Params
 from serving.settings import Settings
@@ -39,16 +40,27 @@ class Operator:
     evidence: pa.Table
     records: tuple[TrainRecord, ...]
 
-    @cached_property
+    @property
     def active(self) -> list[str]:
-        """CRM ids of the customers who are active at the end, in order."""
+        """CRM ids of the customers who are active at the end and do not object to profiling, in order."""
+        return [name for name, objects in self.present if not objects]
+
+    @property
+    def objecting(self) -> list[str]:
+        """CRM ids of the customers who are active at the end and do object, in order."""
+        return [name for name, objects in self.present if objects]
+
+    @cached_property
+    def present(self) -> list[tuple[str, bool]]:
+        """CRM id of every customer who is active at the end, and whether they object to profiling."""
         names = sorted(
             set(self.evidence.filter(pc.equal(self.evidence["other_type"], "customer"))["other"].to_pylist())
         )
         entities = np.array([self.keyring.key_id("customer", name) for name in names], np.int64)
         end = np.full(len(names), self.history.end)
         kept = self.history.eligible(self.history.catalog.task("churn"), entities, end)
-        return [name for name, active in zip(names, kept, strict=True) if active]
+        refusing = objects(self.history, "customer", entities, end)
+        return [(name, bool(no)) for name, active, no in zip(names, kept, refusing, strict=True) if active]
 
     @cached_property
     def keys(self) -> dict[str, dict[str, str]]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from running import Service
 
+from features.objection import objects
 from models import bundle
 from models.registry import Registry
 from serving.settings import instant
@@ -129,7 +130,8 @@ def test_a_customer_who_has_left_has_no_risk_of_leaving(service: Service) -> Non
     known = service.operator.history.entities_of["customer"]
     task = service.operator.history.catalog.task("churn")
     ends = np.full(len(known), service.operator.history.end)
-    gone = set(known[~service.operator.history.eligible(task, known, ends)].tolist())
+    kept = service.operator.history.eligible(task, known, ends)
+    gone = set(known[~kept & ~objects(service.operator.history, "customer", known, ends)].tolist())
     names = service.operator.evidence.filter(
         [t == "customer" for t in service.operator.evidence["other_type"].to_pylist()]
     )
