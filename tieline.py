@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from commands import answers, demo, facts, levels, models, registers
+from commands import answers, demo, facts, levels, models, privacy, registers
 from commands.common import say
 
 _PUBLIC = {
@@ -20,6 +20,9 @@ _PUBLIC = {
     "History": "features.history",
     "KeyRing": "features.identity.keys",
     "load_secret": "features.identity.keys",
+    "open_keyring": "features.privacy.secrets",
+    "forget": "features.privacy.forget",
+    "export": "features.privacy.export",
     "Feature": "features.declare",
     "Task": "features.declare",
     "Catalog": "features.declare",
@@ -48,6 +51,10 @@ app.command("simulate")(facts.simulate)
 app.command("propose")(registers.propose)
 app.command("train")(models.train)
 app.command("roll-up")(levels.roll_up)
+app.command("forget")(privacy.forget)
+app.command("export")(privacy.export)
+app.command("scan")(privacy.scan)
+app.command("rotate-secret")(privacy.rotate_secret)
 app.command("serve")(answers.serve)
 app.command("ui")(answers.ui)
 app.command("demo")(demo.demo)

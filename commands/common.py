@@ -71,10 +71,10 @@ class Place:
         return cls(workspace, Lake(workspace.lake_folder(home())))
 
     def keyring(self) -> "KeyRing":
-        """Key names -> ids, by the secret of this home."""
-        from features.identity.keys import KeyRing, load_secret
+        """Key names -> ids, by the secrets of this home."""
+        from features.privacy.secrets import open_keyring
 
-        return KeyRing(load_secret(home()))
+        return open_keyring(home(), self.lake)
 
     def history(self) -> "History":
         """Everything the lake holds; an error where it holds nothing."""

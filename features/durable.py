@@ -50,3 +50,11 @@ def digest(path: Path) -> str:
     """SHA-256 of the file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def replace(content: bytes, target: Path, *, mode: int = 0o644) -> None:
+    """``target`` holds ``content`` in place of what it held: the old or the new, never a part, after a kill."""
+    temporary = target.with_name(f".{uuid4().hex}.tmp")
+    if publish(content, temporary, mode=mode):
+        temporary.replace(target)
+        sync(target.parent)

@@ -54,7 +54,7 @@ def _marks(con: duckdb.DuckDBPyConnection, root: Path, base: Snapshot, tags: Seq
         return Marks(MARKS.empty_table())
     store.view(con, "tags", TAGS, tags)
     store.view(con, "suppressed", SUPPRESSED, [root / f.path for f in base.hindsight.suppressed])
-    [untagged] = con.execute("SELECT count(*) FROM all_staged ANTI JOIN tags USING (key_id)").fetchone() or (0,)
+    [[untagged]] = con.execute("SELECT count(*) FROM all_staged ANTI JOIN tags USING (key_id)").fetchall()
     if untagged:
         raise LakeError(
             f"{root} knows that people were forgotten, and {untagged} rows came without the tags that would tell "
@@ -87,3 +87,10 @@ def _part_keys(con: duckdb.DuckDBPyConnection, marks: Marks) -> None:
     con.execute("""
         CREATE VIEW staged_keys AS
         FROM all_keys WHERE key_id NOT IN (FROM marked) OR key_id IN (FROM named)""")
+
+
+def tags_listed(root: Path, base: Snapshot) -> frozenset[bytes]:
+    """Every tag on the list."""
+    files = base.hindsight.suppressed
+    with store.blaming(root, files):
+        return frozenset(tag for f in files for tag in pq.read_table(root / f.path)["tag"].to_pylist())
