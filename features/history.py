@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features import columns as arrays
 from features.columns import FOREVER, Columns
 from features.conditions import Event
-from features.declare import Catalog, Feature, Link, Task
+from features.declare import Catalog, Feature, Task
 from features.frame import Asked, covered, fold, fold_of_parent, fold_via_parents
-from features.identity.reach import Reach, links_from_evidence, own_reach, parents
+from features.identity.evidence import Kinds
+from features.identity.graph import Graph, read_graph
+from features.identity.reach import Reach, own_reach, parents
 from features.lake import Lake, Snapshot
 from features.plan import Plan, Step, compile_features
 from features.rules import holds
@@ -31,7 +32,7 @@ class History:
 
     catalog: Catalog
     columns: dict[str, Columns]
-    links: dict[Link, pd.DataFrame]
+    graph: Graph
     coverage: dict[str, Coverage]
     entities_of: dict[str, np.ndarray]
     fingerprint: str
@@ -59,17 +60,13 @@ class History:
         fingerprint: str = "",
     ) -> "History":
         """From tables in memory: facts with ``until`` per source, evidence with ``until``, keys (key_id, key_type)."""
-        ids, types = keys["key_id"].to_numpy(), keys["key_type"].to_pylist()
+        kinds = Kinds.of(keys)
         columns = {name: arrays.from_table(name, table) for name, table in tables.items()}
         for name in _sources(catalog):
             columns.setdefault(name, arrays.empty(name))
-        type_column = pc.cast(keys["key_type"], pa.string())
-        entities_of = {
-            t: np.sort(ids[np.asarray(pc.equal(type_column, t).to_numpy(), bool)]).astype(np.int64)
-            for t in catalog.key_types
-        }
-        links = links_from_evidence(evidence, dict(zip(ids.tolist(), types, strict=True)), catalog.links)
-        return cls(catalog, columns, links, coverage, entities_of, fingerprint)
+        graph = read_graph(evidence, kinds, catalog.links)
+        entities_of = {t: kinds.of_type(t) for t in catalog.key_types}
+        return cls(catalog, columns, graph, coverage, entities_of, fingerprint)
 
     @property
     def end(self) -> int:
@@ -95,13 +92,13 @@ class History:
     def reach(self, entity_type: str) -> Reach:
         """Through which keys entities of a type are read."""
         if entity_type not in self._reach:
-            self._reach[entity_type] = own_reach(entity_type, self.entities_of[entity_type], self.links)
+            self._reach[entity_type] = own_reach(entity_type, self.entities_of[entity_type], self.graph)
         return self._reach[entity_type]
 
     def parents(self, entity_type: str, parent_type: str) -> Reach:
         """Which parents of a type (site, account, caller, ...) each entity had when."""
         if (entity_type, parent_type) not in self._parents:
-            self._parents[entity_type, parent_type] = parents(entity_type, parent_type, self.links)
+            self._parents[entity_type, parent_type] = parents(entity_type, parent_type, self.graph)
         return self._parents[entity_type, parent_type]
 
     def first_known(self, entity_type: str) -> np.ndarray:
@@ -109,7 +106,7 @@ class History:
         heard = [
             pd.Series(np.minimum.reduceat(c.known, c.starts[:-1]), c.keys) for c in self.columns.values() if len(c.keys)
         ]
-        heard += [f.set_index(end)["known_from"] for f in self.links.values() for end in ("child", "parent")]
+        heard += [f.set_index(end)["known_from"] for f in self.graph.links.values() for end in ("child", "parent")]
         if not heard:
             return np.full(len(self.entities_of[entity_type]), FOREVER, np.int64)
         first = pd.concat(heard).groupby(level=0).min()

@@ -13,9 +13,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-KERNEL, REACH, FRAME, HISTORY, COLUMNS = (
+KERNEL, REACH, REPLAY, FRAME, HISTORY, COLUMNS = (
     "features/kernel.py",
     "features/identity/reach.py",
+    "features/identity/replay.py",
     "features/frame.py",
     "features/history.py",
     "features/columns.py",
@@ -32,8 +33,8 @@ MUTATIONS = {
     "the reach never ends": (KERNEL, "newest = min(at_to[r], c + edges[n_bands])", "newest = c + edges[n_bands]"),
     "links not yet known are used": (FRAME, "(reach.known_from[row] < seen[pair]) &", "(seen[pair] == seen[pair]) &"),
     "links no longer believed are used": (FRAME, "& (seen[pair] <= reach.known_to[row])", ""),
-    "a link reaches back for ever": (REACH, "free_since if back is None else max(instant - back, free_since)", "free_since"),
-    "a reassigned number stays": (REACH, "intervals.append((*current, instant))", "intervals.append((*current, FOREVER))"),
+    "a link reaches back for ever": (REPLAY, "free if back < 0 else max(at[row] - back, free)", "free"),
+    "a reassigned number stays": (REPLAY, "out[n, 2] = holder, since, at[row]", "out[n, 2] = holder, since, FOREVER"),
     "a former parent is the present one": (FRAME, "& (cutoff[pair] <= parents.at_to[row])", ""),
     "the composed link forgets when it was known": (REACH, 'if name.endswith("from")', 'if name == "at_from"'),
     "no coverage is zero": (HISTORY, "low, cutoffs), values, np.nan)", "low, cutoffs), values, 0.0)"),
@@ -43,7 +44,7 @@ MUTATIONS = {
     "a missing value counts": (KERNEL, "if column >= 0 and np.isnan(values[column, row]):", "if column >= 1000:"),
     "a cleared case stays open": (KERNEL, "c and (last < 0 or _after(at[row], known[row], at[last], known[last])):", "c:"),
     "a case of a line given up stays open": (KERNEL, "case_to[slot] >= c and", ""),
-    "what an unlinking freed is read by the next owner": (REACH, "            free_since = instant\n        elif", "            pass\n        elif"),
+    "what an unlinking freed is read by the next owner": (REPLAY, "            free = at[row]\n        elif", "            pass\n        elif"),
     "a key reached twice counts twice": (REACH, "Reach.of(disjoint(pd.concat(frames, ignore_index=True).astype(np.int64)))", "Reach.of(pd.concat(frames, ignore_index=True).astype(np.int64))"),
     "ties are broken by order of arrival": (COLUMNS, "rank=rank[order]", "rank=np.arange(len(rank), dtype=np.int64)[order]"),
 }  # fmt: skip

@@ -1,0 +1,93 @@
+"""The key graph: everything evidence says, as links, merges, candidates and guards, each with when it was known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from features.declare import Link
+from features.identity.evidence import COLUMNS, Kinds, by_link
+from features.identity.links import RECTANGLE, rectangles
+from features.identity.merges import PROBLEMS, Merges, merges
+
+GUARDED = ["child", "known_from", "known_to"]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What is known of who belongs to whom.
+
+    ``said``: per link, the evidence rows (`identity.evidence.COLUMNS`). ``links``: per link but merges, rectangles
+    (`identity.links.RECTANGLE`). ``guarded``: per link, the children that too many share (child, known_from,
+    known_to). ``merges``: per key type that can be merged, who stands for whom.
+    """
+
+    said: dict[Link, pd.DataFrame]
+    links: dict[Link, pd.DataFrame]
+    guarded: dict[Link, pd.DataFrame]
+    merges: dict[str, Merges]
+
+    def members(self, key_type: str) -> pd.DataFrame:
+        """Every key of a type that was ever merged -> the key that stands for it (`RECTANGLE`)."""
+        found = self.merges.get(key_type)
+        return found.members if found else pd.DataFrame({name: np.empty(0, np.int64) for name in RECTANGLE})
+
+    def candidates(self) -> dict[Link, pd.DataFrame]:
+        """Per link, the rows that say two keys may belong together (`identity.evidence.COLUMNS`)."""
+        return {link: rows[rows["linked"] < 0] for link, rows in self.said.items()}
+
+    def problems(self) -> pd.DataFrame:
+        """What was said and could not be done (`identity.merges.PROBLEMS`)."""
+        return pd.concat(
+            [pd.DataFrame(columns=PROBLEMS), *(m.problems for m in self.merges.values() if len(m.problems))]
+        )
+
+
+def read_graph(evidence: pa.Table, kinds: Kinds, links: Sequence[Link]) -> Graph:
+    """The graph of all evidence (stored columns and ``until``), whatever order it came in."""
+    return graph_of(by_link(evidence, kinds, links))
+
+
+def graph_of(said: dict[Link, pd.DataFrame]) -> Graph:
+    """The graph of what was said, per link."""
+    held = {link: rectangles(rows, link) for link, rows in said.items() if not link.is_merge}
+    merged = {link: rows for link, rows in said.items() if link.is_merge}
+    named = first_named(said, {link.child for link in merged})
+    found = {link.child: merges(rows, link.shared, named[link.child]) for link, rows in merged.items()}
+    guarded = {link: guarded for link, (_, guarded) in held.items()}
+    return Graph(
+        said,
+        {link: frame for link, (frame, _) in held.items()},
+        guarded | {link: found[link.child].guarded for link in merged},
+        found,
+    )
+
+
+def first_named(said: dict[Link, pd.DataFrame], key_types: set[str]) -> dict[str, dict[int, int]]:
+    """Per key type, when each key that a merge speaks of was first named by any evidence."""
+    named: dict[str, dict[int, int]] = {}
+    for kind in key_types:
+        spoken = pd.concat(
+            [
+                rows[end]
+                for link, rows in said.items()
+                if link.is_merge and link.child == kind
+                for end in ("child", "parent")
+            ]
+        )
+        keys = np.unique(spoken.to_numpy(np.int64))
+        parts = [
+            rows.loc[rows[end].isin(keys), [end, "known"]].set_axis(["key", "known"], axis=1)
+            for link, rows in said.items()
+            for end, of in (("child", link.child), ("parent", link.parent))
+            if of == kind and len(keys)
+        ]
+        named[kind] = pd.concat(parts).groupby("key")["known"].min().to_dict() if parts else {}
+    return named
+
+
+def said_nothing() -> pd.DataFrame:
+    """A frame of no evidence."""
+    return pd.DataFrame({name: np.empty(0, float if name == "confidence" else np.int64) for name in COLUMNS})
