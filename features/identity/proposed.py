@@ -45,7 +45,8 @@ class Appended:
 
 def evidence(proposals: Proposals, ring: KeyRing, at: datetime) -> pa.Table:
     """The proposals in the form `append_facts` takes for ``evidence``, all stated at one instant."""
-    return _form(proposals, _identified(proposals, ring).assign(at=at), at)
+    now = _micros(at)
+    return _form(proposals, _identified(proposals, ring).assign(at=now), now)
 
 
 def append_proposals(
@@ -58,19 +59,19 @@ def append_proposals(
     leaves a key with two owners. Raises `ProposalError` where the lake holds proposals that became known at that
     instant or later, and these would change them.
     """
-    told, before = _identified(proposals, ring), _standing(lake, proposals, ring)
+    told, before, now = _identified(proposals, ring), _standing(lake, proposals, ring), _micros(at)
     both = told.merge(before, on=_PAIR, how="left", suffixes=("_new", ""), indicator=True)
     known = (both["_merge"] == "both").to_numpy()
     moved = (both["confidence_new"] - both["confidence"]).abs().fillna(1).to_numpy() >= NEWS
     changed = known & (moved | (both["state_new"] != both["state"]).to_numpy())
     told["id"] = np.where(known, both["id"], both["id_new"])
-    told["at"] = both["at"].where(known, pd.Timestamp(at))
+    told["at"] = both["at"].where(known, now).astype(np.int64)
     gone = before.merge(told[_PAIR], on=_PAIR, how="left", indicator=True).query("_merge == 'left_only'")[_STATED]
-    _no_later_than(at, pd.concat([both.loc[changed, "known_at"], gone["known_at"]]))
-    version = _withdraw(lake, gone, at)
+    _no_later_than(now, pd.concat([both.loc[changed, "known_at"], gone["known_at"]]))
+    version = _withdraw(lake, gone, now)
     news = told[changed | ~known]
     receipt = append_facts(
-        lake, ring, "evidence", _form(proposals, news, at), key_types=key_types, links=links, covered=()
+        lake, ring, "evidence", _form(proposals, news, now), key_types=key_types, links=links, covered=()
     )
     refused = len(news) - receipt.kept - receipt.revised - receipt.already_known
     return Appended(
@@ -103,40 +104,51 @@ def _key_ids(ring: KeyRing, key_type: str, keys: "Sequence[str] | pd.Series") ->
 
 
 def _standing(lake: Lake, proposals: Proposals, ring: KeyRing) -> pd.DataFrame:
-    """What earlier runs proposed for the keys judged now, and has not been revised or withdrawn since; `_STATED`."""
+    """What earlier runs proposed for the keys judged now and still stands: `_STATED`, times in UTC microseconds."""
     stored = lake.read("evidence", columns=[*_STATED, "until"])
     ours = pc.and_(pc.starts_with(stored["id"], _prefix(proposals)), pc.is_null(stored["until"]))
     judged = pa.array(_key_ids(ring, proposals.right_type, proposals.judged))
-    return stored.filter(pc.and_(ours, pc.is_in(stored["key_id"], judged))).select(_STATED).to_pandas()
+    rows = stored.filter(pc.and_(ours, pc.is_in(stored["key_id"], judged)))
+    times = {name: rows[name].cast(pa.int64()).to_numpy() for name in ("at", "known_at")}
+    return rows.select(_STATED).drop_columns(list(times)).to_pandas().assign(**times)[_STATED]
 
 
-def _no_later_than(at: datetime, known: pd.Series) -> None:
-    if len(known) and known.max() >= pd.Timestamp(at):
+def _no_later_than(now: int, known: pd.Series) -> None:
+    if len(known) and known.max() >= now:
+        last = pa.scalar(int(known.max()), TIME).as_py().isoformat()
         raise ProposalError(
-            f"the lake holds proposals that became known at {known.max().isoformat()}: a run that changes them must "
-            "become known later"
+            f"the lake holds proposals that became known at {last}: a run that changes them must become known later"
         )
 
 
-def _withdraw(lake: Lake, gone: pd.DataFrame, at: datetime) -> int:
+def _withdraw(lake: Lake, gone: pd.DataFrame, now: int) -> int:
     """The version of the lake in which these statements are void."""
     if not len(gone):
         return lake.snapshot().version
-    rows = gone.assign(known_at=pd.Timestamp(at), void=True)
-    table = pa.Table.from_pandas(rows, declared("evidence").schema, preserve_index=False)
-    return lake.append("evidence", table).version
+    rows = gone.assign(known_at=now, void=True)
+    schema = declared("evidence").schema
+    columns = [_times(rows[f.name]) if f.type == TIME else pa.array(rows[f.name], f.type) for f in schema]
+    return lake.append("evidence", pa.table(columns, schema=schema)).version
 
 
-def _form(proposals: Proposals, rows: pd.DataFrame, at: datetime) -> pa.Table:
-    """Rows with ``id``, ``at`` and the columns of `Proposals.pairs`, in the form of ``evidence``."""
+def _micros(at: datetime) -> int:
+    return int(pa.scalar(at, TIME).cast(pa.int64()).as_py())
+
+
+def _times(micros: pd.Series) -> pa.Array:
+    return pa.array(micros.to_numpy(np.int64)).cast(TIME)
+
+
+def _form(proposals: Proposals, rows: pd.DataFrame, now: int) -> pa.Table:
+    """Rows with ``id``, ``at`` (UTC microseconds) and the columns of `Proposals.pairs`, in the form of ``evidence``."""
     n = len(rows)
     return pa.table(
         {
             "id": pa.array(rows["id"], pa.string()),
             "key_type": pa.array([proposals.right_type] * n, pa.string()),
             "key": pa.array(rows["right"], pa.string()),
-            "at": pa.array(rows["at"], TIME),
-            "known_at": pa.array([at] * n, TIME),
+            "at": _times(rows["at"]),
+            "known_at": pa.array([now] * n, pa.int64()).cast(TIME),
             "other_type": pa.array([proposals.left_type] * n, pa.string()),
             "other": pa.array(rows["left"], pa.string()),
             "state": pa.array(rows["state"], pa.string()),

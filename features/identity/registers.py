@@ -89,14 +89,13 @@ def _csv(path: Path, name: str) -> pa.Table:
         torn.append(row.number)
         return "skip"
 
-    with csv.open_csv(path, csv.ReadOptions(use_threads=False)) as header:
+    one_by_one = csv.ReadOptions(use_threads=False)  # only so are rows numbered
+    form = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note)
+    with csv.open_csv(path, one_by_one, form) as header:
         texts = dict.fromkeys(header.schema.names, pa.string())
-    table = csv.read_csv(
-        path,
-        csv.ReadOptions(use_threads=False),  # only so are rows numbered
-        csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
-        csv.ConvertOptions(column_types=texts, strings_can_be_null=True, null_values=[""]),
-    )
+    torn.clear()
+    kept = csv.ConvertOptions(column_types=texts, strings_can_be_null=True, null_values=[""])
+    table = csv.read_csv(path, one_by_one, form, kept)
     if torn:
         # The header is Arrow's row 1.
         raise RegisterError(f"{name}: {_rows([(n or 0) - 1 for n in torn])} not as many values as the header")
