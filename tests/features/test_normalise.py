@@ -2,13 +2,18 @@ import string
 
 import idna
 import phonenumbers
+import pyarrow as pa
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
+from features.facts import TIME
+from features.identity.keys import KeyRing
 from features.identity.normalise import normalise
 from features.identity.telephone import e164, region
+from features.ingest import append_facts
+from features.lake import Lake
 
 CODES = sorted(COUNTRY_CODE_TO_REGION_CODE)
 EXAMPLES = [
@@ -268,3 +273,37 @@ def test_any_other_key_is_stripped_and_composed_but_never_guessed_at():
     for value in ("C\x00123", "\ufeffC123", "C\u200b123", "C\ud800"):
         with pytest.raises(ValueError, match="customer: the key holds control or invisible characters"):
             normalise("customer", value)
+
+
+def test_keys_as_other_systems_write_them_are_one_and_the_malformed_go_to_quarantine_with_the_reason(tmp_path):
+    """Numbers, cards and handsets as standard interfaces spell them, good ones first."""
+    written = {
+        "msisdn": [
+            "msisdn-491701234567",
+            "0170 1234567",
+            "+49 (0)170/1234567",
+            "tel:+49-170-1234567",
+            "0170-12345678901",
+        ],
+        "imsi": ["imsi-262011234567890", " 26201 1234567890 ", "26201-1234567890", "imsi-26201123456789012"],
+        "imei": ["imei-352099001761481", "imeisv-3520990017614823", "35-209900-176148-1", "352099001761482"],
+    }
+    rows = [(kind, key) for kind, keys in written.items() for key in keys]
+    when = pa.array([1_700_000_000_000_000] * len(rows), pa.int64()).cast(TIME)
+    table = pa.table(
+        {
+            "id": [str(i) for i in range(len(rows))],
+            "key_type": [kind for kind, _ in rows],
+            "key": [key for _, key in rows],
+            "at": when,
+            "known_at": when,
+            "metric": ["minutes"] * len(rows),
+            "value": [1.0] * len(rows),
+        }
+    )
+    lake = Lake(tmp_path / "lake")
+    append_facts(lake, KeyRing(bytes(range(32)), "49"), "usage", table, key_types=tuple(written))
+    assert len(set(lake.read("usage")["key_id"].to_pylist())) == len(written)
+    reasons = lake.quarantine()["reason"].to_pylist()
+    assert [reason.split(": ")[:2] for reason in sorted(reasons)] == [["key", kind] for kind in sorted(written)]
+    assert not any(digits in reason for reason in reasons for digits in ("1234567", "1761482"))
