@@ -16,7 +16,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from features.identity.compare import PERSONS, Comparison, Plan
+from features.identity.compare import PERSONS, Comparison, Plan, PlanError
 from features.identity.registers import KEY, Raw, Register, register
 
 try:
@@ -176,10 +176,10 @@ def _teaching(con: duckdb.DuckDBPyConnection, sides: Sequence[Register], plan: P
             teaching.append(block)
     try:
         replace(plan, training=tuple(teaching))
-    except ValueError as error:
+    except PlanError:
+        poor = [f"fewer than {_LEARNABLE} in {', '.join(block)}" for block in plan.training if block not in teaching]
         raise ProposalError(
-            f"the registers have too little in common to learn from ({error}): of "
-            f"{' and of '.join(', '.join(block) for block in plan.training)} fewer than {_LEARNABLE} pairs agree"
+            f"the registers have too little in common to learn from: of all pairs {' and '.join(poor)} agree"
         ) from None
     return teaching
 

@@ -37,7 +37,7 @@ def small() -> Proposals:
 @cache
 def operator() -> tuple[pa.Table, pa.Table, pd.Series]:
     """CRM, shops, and whose each card is."""
-    rows, owners = registers(1000, 6, 0), truth.owners(1000, 6, 0).to_pandas()
+    rows, owners = registers(1000, 2, 0), truth.owners(1000, 2, 0).to_pandas()
     held = owners[(owners.key_type == "loyalty") & owners.customer.notna()]
     return rows.crm, rows.shops, held.set_index("key")["customer"]
 
