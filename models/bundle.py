@@ -62,13 +62,21 @@ class Bands(_Strict):
 
 
 class LabelSpec(_Strict):
-    """One label: its trees, how they are recalibrated, and what fitting saw."""
+    """One label: its trees, how they are recalibrated, and what fitting saw.
+
+    ``edges``: periods of its own, where they are not the model's. ``known_share``: the share of its events that ever
+    come to be known; what the trees tell is the chance of a known one, and is divided by it. ``base``: the mean curve
+    over the training rows, for those of whom nothing is known (empty: not kept).
+    """
 
     booster: str
     classes: int = Field(ge=2, le=3)
     calibration: Calibration
     bands: Bands
     fitted: Fitted
+    edges: tuple[int, ...] | None = None
+    known_share: float = Field(default=1.0, gt=0, le=1)
+    base: tuple[float, ...] = ()
 
 
 class Manifest(_Strict):
@@ -92,14 +100,25 @@ class Manifest(_Strict):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         """Whether the parts belong together; pydantic turns the error into one that names the file."""
-        edges = np.array((0, *self.edges))
-        if not self.edges or (np.diff(edges) <= 0).any():
-            raise ValueError(f"edges must rise from above 0, not {self.edges}")
+        _check_edges(self.edges)
         if not self.labels:
             raise ValueError("a model has at least one label")
         for name, label in self.labels.items():
-            _check_calibration(name, label, len(self.edges) + self.open_ended)
+            _check_edges(self.edges_of(name))
+            periods = len(self.edges_of(name)) + self.open_ended
+            _check_calibration(name, label, periods)
+            if label.base and len(label.base) != periods:
+                raise ValueError(f"label '{name}': the base rates must be {periods}, one per period")
         return self
+
+    def edges_of(self, label: str) -> tuple[int, ...]:
+        """Upper edges of a label's periods."""
+        return self.labels[label].edges or self.edges
+
+
+def _check_edges(edges: tuple[int, ...]) -> None:
+    if not edges or (np.diff(np.array((0, *edges))) <= 0).any():
+        raise ValueError(f"edges must rise from above 0, not {edges}")
 
 
 def _check_calibration(name: str, label: LabelSpec, periods: int) -> None:
@@ -160,7 +179,12 @@ class Model:
         The columns of ``X`` may stand in any order; `models.encode.FeatureError` names one that is missing or unknown.
         """
         encoded = self.encoder.transform(X)
-        return {label: hazard.curve(encoded) for label, hazard in self.hazards.items()}
+        return {label: self.curve(label, encoded) for label in self.hazards}
+
+    def curve(self, label: str, encoded: np.ndarray) -> np.ndarray:
+        """(n, k) a label's probabilities for encoded rows."""
+        share = self.manifest.labels[label].known_share
+        return np.minimum(self.hazards[label].curve(encoded) / share, 1.0)
 
     def band(self, label: str, probability: float) -> Literal["low", "medium", "high"]:
         """Where a probability at the last horizon stands among the rows the model was trained on."""
@@ -201,7 +225,7 @@ def load(folder: Path, *, expected: str | None = None) -> Model:
         raise BundleError(f"{folder} holds model {found[:12]}, not {expected[:12]} as registered")
     _verify(folder)
     manifest = _manifest(folder / MANIFEST)
-    return Model(manifest, {label: _hazard(folder, manifest, spec) for label, spec in manifest.labels.items()}, found)
+    return Model(manifest, {label: _hazard(folder, manifest, label) for label in manifest.labels}, found)
 
 
 def _manifest(path: Path) -> Manifest:
@@ -216,7 +240,8 @@ def _manifest(path: Path) -> Manifest:
         raise BundleError(f"{path} does not describe a model: {error}") from None
 
 
-def _hazard(folder: Path, manifest: Manifest, spec: LabelSpec) -> Hazard:
+def _hazard(folder: Path, manifest: Manifest, label: str) -> Hazard:
+    spec = manifest.labels[label]
     path = folder / spec.booster
     if path.parent != folder or spec.booster not in _listed(folder):
         raise BundleError(f"{folder / MANIFEST} names '{spec.booster}', which is not a file of this model")
@@ -230,7 +255,8 @@ def _hazard(folder: Path, manifest: Manifest, spec: LabelSpec) -> Hazard:
     classes = max(booster.num_model_per_iteration(), 2)
     if classes != spec.classes:
         raise BundleError(f"{path} tells {classes} classes apart; {MANIFEST} says {spec.classes}")
-    return Hazard(booster, spec.calibration, manifest.edges, manifest.open_ended, spec.classes, spec.fitted)
+    edges = manifest.edges_of(label)
+    return Hazard(booster, spec.calibration, edges, manifest.open_ended, spec.classes, spec.fitted)
 
 
 def _verify(folder: Path) -> None:

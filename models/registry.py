@@ -25,6 +25,11 @@ CHAMPION = "champion"
 _MODEL_ID, _AUDIT = "model_id", "audit."
 
 
+def visitors_name(name: str) -> str:
+    """What the model of those without a name is registered as, beside the model ``name``."""
+    return f"{name}.visitors"
+
+
 class RegistryError(RuntimeError):
     """The store cannot give or take a model; the message says which, where and what to do."""
 

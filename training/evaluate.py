@@ -50,6 +50,21 @@ def table(scored: Sequence[Scored]) -> pd.DataFrame:
     )
 
 
+def records(detail: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows of a `table` as JSON can say them; NaN becomes null."""
+    rows = detail.to_dict(orient="records")
+    return [{str(k): plain(v) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+
+
+def flat(detail: pd.DataFrame) -> dict[str, float]:
+    """``label.horizon.metric`` -> figure, for every figure of a `table` that could be computed."""
+    found = {}
+    for row in detail.to_dict(orient="records"):
+        place = f"{row.pop('label')}.{row.pop('horizon')}"
+        found |= {f"{place}.{k}": float(v) for k, v in row.items() if v == v}
+    return found
+
+
 def headline(detail: pd.DataFrame) -> dict[str, object]:
     """The figures a model is known by: at the last horizon where most outcomes are known and a label has both classes;
     means over the labels if several.

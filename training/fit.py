@@ -42,14 +42,18 @@ def fit(data: Dataset, settings: Settings) -> Model:
     hazards = {}
     for i, outcome in enumerate(data.outcomes, start=1):
         settings.progress(f"fitting '{outcome.name}' ({i} of {len(data.outcomes)}) on {len(encoded):,} rows")
-        hazards[outcome.name] = _label(data, encoded, i - 1, settings)
+        hazards[outcome.name] = fit_label(data, encoded, i - 1, settings)
     whole = {encoder.names[j] for found in hazards.values() for j in found.fitted.whole}
     features = tuple(_feature(f, data.X[f.name], f.name in whole) for f in data.features)
     encoder = replace(encoder, fills={f.name: f.fill for f in features if f.fill is not None})
-    sample = np.random.default_rng(settings.seed).permutation(len(encoded))[:_BAND_ROWS]
-    encoded = encoder.transform(data.X.iloc[sample])
-    specs = {name: _spec(name, found, encoded, settings.bands) for name, found in hazards.items()}
+    encoded = encoder.transform(data.X.iloc[some(len(encoded), settings.seed)])
+    specs = {name: describe(name, found, encoded, settings.bands) for name, found in hazards.items()}
     return Model(_manifest(data, encoder, features, specs), hazards)
+
+
+def some(rows: int, seed: int) -> np.ndarray:
+    """Indices of at most `_BAND_ROWS` of that many rows, drawn."""
+    return np.random.default_rng(seed).permutation(rows)[:_BAND_ROWS]
 
 
 def instant(micros: int) -> str:
@@ -57,7 +61,8 @@ def instant(micros: int) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(micros))).isoformat()
 
 
-def _label(data: Dataset, encoded: np.ndarray, index: int, settings: Settings) -> Hazard:
+def fit_label(data: Dataset, encoded: np.ndarray, index: int, settings: Settings) -> Hazard:
+    """The hazard of one of a dataset's outcomes, over its encoded rows."""
     outcome = data.outcomes[index]
     try:
         return hazard.fit(
@@ -82,7 +87,8 @@ def _passed(data: Dataset) -> np.ndarray:
     return np.asarray(data.seen - duration(data.task.label_delay) - duration(data.task.gap) - data.cutoff)
 
 
-def _spec(name: str, found: Hazard, sample: np.ndarray, shares: tuple[float, float]) -> LabelSpec:
+def describe(name: str, found: Hazard, sample: np.ndarray, shares: tuple[float, float]) -> LabelSpec:
+    """What a bundle says of a fitted label; ``sample``: encoded training rows."""
     medium, high = np.quantile(found.curve(sample)[:, -1], shares)
     return LabelSpec(
         booster=f"booster_{name}.txt",

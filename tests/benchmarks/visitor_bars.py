@@ -1,0 +1,105 @@
+"""What a visitor model is judged by: the truth about whose every cookie was, also of those never named."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.dataset import EVENT, Dataset, build
+from features.declare import Task
+from features.frame import present_parent
+from features.history import History
+from features.identity.keys import KeyRing
+from features.visitors import NAMED, Visits, given_customers, history_of, may_be_asked, visits
+from models.bundle import Model
+from training import metrics
+
+SEGMENT = "profile_segment_last"
+SHRINK = (20.0, 100.0, 500.0)
+"""How many customers of its segment a cell of a site and a segment is worth: the baseline gets the best of these."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Test visits, and the pairs (``row`` of a visit, ``entity``) of who really used the key then and was eligible."""
+
+    found: Visits
+    row: np.ndarray
+    entity: np.ndarray
+
+    @property
+    def customer(self) -> np.ndarray:
+        """(n,) 0 or 1: was it an eligible customer?"""
+        return np.isin(np.arange(len(self.found)), self.row).astype(int)
+
+
+def truth(history: History, keyring: KeyRing, owners: pa.Table, task: Task, start: int, end: int) -> Truth:
+    """Who stood behind the visits of nobody known in ``[start, end)``; ``owners`` as `truth.owners` returns them."""
+    found = visits(history, task.entity, start, end)
+    used = owners.filter(pc.and_(pc.equal(owners["key_type"], "cookie"), pc.is_valid(owners["customer"])))
+    customers = used["customer"].unique().to_pylist()
+    ids = {name: keyring.key_id(task.entity, name) for name in customers}
+    uses = pd.DataFrame(
+        {
+            "key": [keyring.key_id("cookie", key) for key in used["key"].to_pylist()],
+            "entity": [ids[name] for name in used["customer"].to_pylist()],
+            "since": used["since"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy(),
+            "until": used["until"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).fill_null(2**62).to_numpy(),
+        }
+    )
+    rows = pd.DataFrame({"row": np.arange(len(found)), "key": found.key, "at": found.at}).merge(uses, on="key")
+    rows = rows[(rows["since"] <= rows["at"]) & (rows["at"] <= rows["until"])].drop_duplicates(["row", "entity"])
+    row, entity = (np.array(rows[name], np.int64) for name in ("row", "entity"))
+    kept = may_be_asked(history, task, entity, found.cutoff[row])
+    return Truth(found, row[kept], entity[kept])
+
+
+def customers(history: History, model: Model, said: Truth) -> dict[str, float]:
+    """How P(is a customer) stands against the truth."""
+    features = history.catalog.visitors.features
+    p = model.predict(history_of(history, said.found, features))[NAMED][:, -1]
+    share = model.manifest.labels[NAMED].known_share
+    return {**metrics.score(said.customer, p), "known_share": share}
+
+
+def outcomes(history: History, task: Task, model: Model, said: Truth, train: tuple[int, int]) -> pd.DataFrame:
+    """One row per label and horizon: metrics given a customer, and the AUC of the base rates of site and segment.
+
+    The base rates are those of the true customer's cell: they know who it is, which the model does not.
+    """
+    seen = history.end + 1
+    data = given_customers(history, task, said.found.select(said.row), said.entity, seen)
+    curves = model.predict(data.X)
+    segment = [f for f in history.catalog.features if f.name == SEGMENT]
+    past = build(history, task, *train, train[1], segment)
+    cells, asked = _cells(history, past), _cells(history, data)
+    found = []
+    for i, outcome in enumerate(data.outcomes):
+        for k, edge in enumerate(data.edges()):
+            known = data.followed() >= edge
+            y = ((outcome.ending == EVENT) & (outcome.after < edge))[known].astype(int)
+            if not y.any():
+                continue
+            base = max(metrics.auc(y, _rates(past, cells, i, edge, asked, n)[known]) for n in SHRINK)
+            scores = metrics.score(y, curves[outcome.name][known, k])
+            found.append({"label": outcome.name, "days": edge // 86_400_000_000, **scores, "base_auc": base})
+    return pd.DataFrame(found)
+
+
+def _cells(history: History, data: Dataset) -> pd.DataFrame:
+    segment = [f for f in history.catalog.features if f.name == SEGMENT]
+    rows = history.frame(data.task.entity, data.entity, data.cutoff, segment)[SEGMENT].astype(str)
+    site, _ = present_parent(history.parents(data.task.entity, "site"), data.entity, data.cutoff, data.cutoff)
+    return pd.DataFrame({"segment": rows.to_numpy(), "site": site})
+
+
+def _rates(past: Dataset, cells: pd.DataFrame, index: int, edge: int, asked: pd.DataFrame, worth: float) -> np.ndarray:
+    outcome = past.outcomes[index]
+    known = past.followed() >= edge
+    rows = cells[known].assign(y=((outcome.ending == EVENT) & (outcome.after < edge))[known])
+    segment = asked["segment"].map(rows.groupby("segment")["y"].mean()).fillna(rows["y"].mean()).to_numpy()
+    cell = rows.groupby(["segment", "site"])["y"].agg(["sum", "size"])
+    here = cell.reindex(pd.MultiIndex.from_frame(asked)).fillna(0)
+    return np.asarray((here["sum"].to_numpy() + worth * segment) / (here["size"].to_numpy() + worth))
