@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from commands.common import JsonOption, Place, WorkspaceOption, emit, fail, micros, out, progress, say, tracking_uri
+from commands.level_tables import level_table, member_table, members_in, notes, summary, totals_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ def roll_up(
         words = f"scoring every {declared.entity}"
         shown = bar.add_task(words, total=None)
         found = rolled(
-            history, declared, model, level, when, label=label, money=_money(actions, history),
+            history, declared, model, level, when, label=label, money=_money(actions),
             progress=lambda done, total: bar.update(shown, description=words, completed=done, total=total),
         )  # fmt: skip
     rows = _chosen(place, history, found, key, k, min_members)
@@ -69,15 +69,15 @@ def roll_up(
     if file:
         getattr(frame, _WRITERS[file.suffix])(file, index=False)
     console = say if as_json else out
-    console.print(_table(found, frame[:top], found.horizons[k], actions), highlight=False)
-    members = _members(found, rows) if key else None
+    console.print(level_table(found, frame[:top], found.horizons[k], actions), highlight=False)
+    members = members_in(found, rows) if key else None
     if members is not None:
-        console.print(_member_table(found, members), highlight=False)
-    totals = _totals(found, rows, k)
-    for line in _notes(found, totals, k, actions, [path for path in (file, plot) if path]):
+        console.print(member_table(found, members), highlight=False)
+    totals = totals_of(found, rows, k)
+    for line in notes(found, rows, totals, k, actions, [path for path in (file, plot) if path]):
         console.print(line, highlight=False)
     if as_json:
-        emit(_summary(found, version, k, actions, totals, frame[:top], members))
+        emit(summary(found, version, k, actions, totals, frame[:top], members))
 
 
 def _check_suffix(path: Path | None, suffixes: tuple[str, ...], option: str) -> None:
@@ -123,7 +123,7 @@ def _actions(place: Place) -> "Catalogue | None":
     return load.load(path, kinds, CHANNELS) if path else None
 
 
-def _money(actions: "Catalogue | None", history: "History") -> "Money | None":
+def _money(actions: "Catalogue | None") -> "Money | None":
     from training.levels import Money
 
     if actions is None:
@@ -175,133 +175,3 @@ def _frame(history: "History", found: "Rolled", rows: "np.ndarray", k: int) -> "
 
     moves = reasons(history, found, found.up.parent[rows], k)
     return table(found, rows, moves, dict(history.catalog.groups))
-
-
-def _members(found: "Rolled", rows: "np.ndarray") -> "pd.DataFrame":
-    """Who is in it, the riskiest first: surrogate key, risks, charge, and why somebody was not scored."""
-    import pandas as pd
-
-    who = found.members_of(found.up.parent[rows])
-    risks = found.scores.p[found.label][who]
-    columns = {"key_id": found.scores.entity[who], "monthly_value": found.monthly[who], "why": found.scores.why[who]}
-    columns |= {f"risk_{name}": risks[:, i] for i, name in enumerate(found.horizons)}
-    return pd.DataFrame(columns).sort_values([f"risk_{found.horizons[-1]}", "key_id"], ascending=[False, True])
-
-
-def _table(found: "Rolled", frame: "pd.DataFrame", horizon: str, actions: "Catalogue | None") -> Table:
-    unit = f" {actions.currency}/month" if actions else ""
-    table = Table(
-        f"{found.level} (surrogate)", "members", "scored", f"expected to leave in {horizon}", "at least one", "all",
-        f"monthly value{unit}", f"at risk{unit}", "main reasons",
-    )  # fmt: skip
-    for row in frame.to_dict(orient="records"):
-        why = [row[f"reason_{i}"] for i in (1, 2) if row.get(f"reason_{i}")]
-        table.add_row(
-            str(row["key_id"]),
-            f"{row['members']:,}",
-            f"{row['scored']:,}",
-            _number(row[f"leavers_{horizon}"], ",.2f"),
-            _span(row[f"any_together_{horizon}"], row[f"any_apart_{horizon}"]),
-            _span(row[f"all_apart_{horizon}"], row[f"all_together_{horizon}"]),
-            _number(row["monthly_value"], ",.2f"),
-            _number(row[f"monthly_at_risk_{horizon}"], ",.2f"),
-            "; ".join(why) or row["not_scored"],
-        )
-    return table
-
-
-def _member_table(found: "Rolled", members: "pd.DataFrame") -> Table:
-    table = Table(
-        f"{found.task.entity} (surrogate)", *[f"leaves in {h}" for h in found.horizons], "monthly value", "not scored"
-    )
-    for row in members.to_dict(orient="records"):
-        risks = [_number(row[f"risk_{h}"], ".1%") for h in found.horizons]
-        table.add_row(str(row["key_id"]), *risks, _number(row["monthly_value"], ",.2f"), row["why"])
-    return table
-
-
-def _number(value: float, form: str) -> str:
-    return "-" if value != value else format(value, form)
-
-
-def _span(low: float, high: float) -> str:
-    """Both ends in per cent, or the one number where they say the same."""
-    if low != low:
-        return "-"
-    ends = (f"{low:.1%}", f"{high:.1%}")
-    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
-
-
-def _totals(found: "Rolled", rows: "np.ndarray", k: int) -> dict[str, object]:
-    """The sums over what is listed, and what was left out of them."""
-    import numpy as np
-
-    from models.rollup import captured
-    from training.levels import unscored
-
-    at_risk = found.up.at_risk[rows, k]
-    return {
-        "parents": len(rows),
-        "members": int(found.up.members[rows].sum()),
-        "scored": int(found.up.scored[rows].sum()),
-        "leavers": float(np.nansum(found.up.leavers[rows, k])),
-        "monthly_at_risk": None if np.isnan(at_risk).all() else float(np.nansum(at_risk)),
-        "first_tenth_holds": None if np.isnan(share := captured(at_risk, 0.1)) else share,
-        "unpriced": int(found.up.unpriced[rows].sum()),
-        "without": int((~found.present & found.scores.scored).sum()),
-        "not_scored": unscored(found),
-    }
-
-
-def _notes(
-    found: "Rolled", totals: dict[str, object], k: int, actions: "Catalogue | None", written: list[Path]
-) -> list[str]:
-    """What the table does not show, a line each."""
-    name, unit = found.horizons[k], f"{actions.currency} a month" if actions else ""
-    lines = [
-        f"{totals['parents']:,} {found.level}s, {totals['scored']:,} scored members: "
-        f"{totals['leavers']:,.1f} expected to leave within {name}"
-    ]
-    if totals["monthly_at_risk"] is not None:
-        lines.append(
-            f"{totals['monthly_at_risk']:,.2f} {unit} at risk; the first tenth holds {totals['first_tenth_holds']:.0%}"
-        )
-    lines += [f"not scored: {n:,}, as {why}" for why, n in totals["not_scored"].items()]  # type: ignore[attr-defined]
-    if totals["without"]:
-        lines.append(f"{totals['without']:,} scored {found.task.entity}s belong to no {found.level} that is known")
-    if totals["unpriced"]:
-        lines.append(f"{totals['unpriced']:,} scored members have no known monthly charge and are in no revenue")
-    if found.when.cutoff < found.when.seen:
-        from features.dataset import instant
-
-        lines.append(f"windows end at {instant(found.when.cutoff)}, where the feeds end")
-    return lines + [f"written: {path}" for path in written]
-
-
-def _summary(
-    found: "Rolled",
-    version: int,
-    k: int,
-    actions: "Catalogue | None",
-    totals: dict[str, object],
-    frame: "pd.DataFrame",
-    members: "pd.DataFrame | None",
-) -> dict[str, object]:
-    import json
-
-    from features.dataset import instant
-
-    told = {
-        "level": found.level,
-        "task": found.task.name,
-        "label": found.label,
-        "horizon": found.horizons[k],
-        "windows_end": instant(found.when.cutoff),
-        "visible_to": instant(found.when.seen),
-        "model_version": version,
-        "model_id": found.model.id,
-        "currency": actions.currency if actions else None,
-        **totals,
-        "top": json.loads(frame.to_json(orient="records", double_precision=6)),
-    }
-    return told if members is None else told | {"who": json.loads(members.to_json(orient="records"))}

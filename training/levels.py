@@ -150,9 +150,10 @@ def why_not(found: Rolled, parents: np.ndarray) -> list[str]:
     return ["; ".join(f"{why}: {n}" for why, n in counts[int(p)].most_common()) for p in parents]
 
 
-def unscored(found: Rolled) -> dict[str, int]:
-    """Why members were not scored -> how many, most first."""
-    return dict(Counter(found.scores.why[found.present & ~found.scores.scored]).most_common())
+def unscored(found: Rolled, parents: np.ndarray) -> dict[str, int]:
+    """Why members of these parents were not scored -> how many, most first."""
+    members = found.members_of(parents)
+    return dict(Counter(found.scores.why[members[~found.scores.scored[members]]]).most_common())
 
 
 _NAMES = {"at_risk": "monthly_at_risk"}

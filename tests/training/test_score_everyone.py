@@ -252,6 +252,7 @@ def test_one_account_by_its_key_or_a_members_shows_who_is_in_it(run: Run, operat
     assert (code, [row["key_id"] for row in told["top"]]) == (0, [account])
     assert customer in [row["key_id"] for row in told["who"]]
     assert len(told["who"]) == told["members"]
+    assert sum(told["not_scored"].values()) == told["members"] - told["scored"]
 
 
 @pytest.mark.parametrize(
