@@ -16,6 +16,7 @@ from features.columns import FOREVER, Columns
 from features.conditions import Event
 from features.declare import Catalog, Feature, Task
 from features.frame import Asked, covered, fold, fold_of_parent, fold_via_parents
+from features.identity.candidates import Naming, judged
 from features.identity.evidence import Kinds
 from features.identity.graph import Graph, read_graph
 from features.identity.reach import Reach, own_reach, parents
@@ -36,6 +37,7 @@ class History:
     coverage: dict[str, Coverage]
     entities_of: dict[str, np.ndarray]
     fingerprint: str
+    naming: Naming
     _reach: dict[str, Reach] = field(default_factory=dict)
     _parents: dict[tuple[str, str], Reach] = field(default_factory=dict)
     _by_key: dict[str, Reach] = field(default_factory=dict)
@@ -66,7 +68,7 @@ class History:
             columns.setdefault(name, arrays.empty(name))
         graph = read_graph(evidence, kinds, catalog.links)
         entities_of = {t: kinds.of_type(t) for t in catalog.key_types}
-        return cls(catalog, columns, graph, coverage, entities_of, fingerprint)
+        return cls(catalog, columns, graph, coverage, entities_of, fingerprint, Naming(graph, kinds.type_of))
 
     @property
     def end(self) -> int:
@@ -130,6 +132,16 @@ class History:
             raise KeyError(f"unknown key type '{key_type}' (known: {', '.join(self.catalog.key_types)})")
         _, entity = self.owners(entity_type, np.array([key_id]), np.array([now]), np.array([seen]))
         return np.unique(entity)
+
+    def candidates(
+        self, keys: Sequence[tuple[str, int]], now: int, seen: int, entity_type: str = "customer"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(entities, weights) of who may come with these (type, id) keys at ``now``, as known at ``seen``.
+
+        (c,) int64, rising, and (c,) float64 probabilities; what they leave of 1 is "none of them".
+        """
+        named = [self.naming.named_by(key_type, key, entity_type, now, seen) for key_type, key in keys]
+        return judged(named, len(self.entities_of[entity_type]))
 
     def frame(
         self,

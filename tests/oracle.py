@@ -45,11 +45,36 @@ def visible(facts: Sequence[Fact], seen: int) -> list[Fact]:
     return [f for f in latest.values() if not f.void]
 
 
+def spoken(evidence: Sequence[Fact], link: Link, types: Mapping[int, str], seen: int) -> list[Fact]:
+    """What is said of one link type, as known at ``seen``: no candidates, nothing of keys too many share."""
+    rows = [e for e in visible(evidence, seen) if (types[e.key], types[e.values["other"]]) == (link.child, link.parent)]
+    rows = [e for e in rows if e.values["state"] != "candidate"]
+    with_whom: dict[int, set[int]] = {}
+    for e in rows:
+        if e.values["state"] == "linked" and e.key != e.values["other"]:
+            with_whom.setdefault(e.key, set()).add(e.values["other"])
+            if link.is_merge:
+                with_whom.setdefault(e.values["other"], set()).add(e.key)
+    guarded = {key for key, others in with_whom.items() if link.shared is not None and len(others) > link.shared}
+    return [e for e in rows if e.key not in guarded and not (link.is_merge and e.values["other"] in guarded)]
+
+
 def holdings(
     evidence: Sequence[Fact], link: Link, types: Mapping[int, str], seen: int
 ) -> list[tuple[int, int, float, float]]:
     """(child, parent, at_from, at_to) of one link type, as known at ``seen``."""
-    rows = [e for e in visible(evidence, seen) if (types[e.key], types[e.values["other"]]) == (link.child, link.parent)]
+    rows = spoken(evidence, link, types, seen)
+    if link.undone:
+        order = {id(e): (e.at, e.known_at, e.values["state"] == "linked", e.values["other"]) for e in rows}
+        apart = [e for e in rows if e.values["state"] == "unlinked"]
+        rows = [
+            e
+            for e in rows
+            if e.values["state"] == "linked"
+            and not any(
+                (a.key, a.values["other"]) == (e.key, e.values["other"]) and order[id(a)] > order[id(e)] for a in apart
+            )
+        ]
     back = math.inf if link.back is None else duration(link.back)
     groups: dict[Any, list[Fact]] = {}
     for e in rows:
@@ -73,6 +98,26 @@ def holdings(
     return [h for h in held if h[2] < h[3]]
 
 
+def the_same(evidence: Sequence[Fact], link: Link, types: Mapping[int, str], seen: int) -> list[set[int]]:
+    """The groups of keys that are the same one, as known at ``seen``."""
+    last: dict[tuple[int, int], Fact] = {}
+    for e in sorted(
+        spoken(evidence, link, types, seen), key=lambda e: (e.at, e.known_at, e.values["state"] == "linked")
+    ):
+        if e.key != e.values["other"]:
+            last[min(e.key, e.values["other"]), max(e.key, e.values["other"])] = e
+    apart = {pair for pair, e in last.items() if e.values["state"] == "unlinked"}
+    groups: list[set[int]] = []
+    for pair, e in sorted(last.items(), key=lambda item: (item[1].known_at, item[1].at, item[0])):
+        touched = [g for g in groups if g & set(pair)]
+        union = set(pair).union(*touched)
+        crossing = {(a, b) for a in union for b in union if a < b}
+        new = {p for p in crossing if not any(set(p) <= g for g in touched)}
+        if e.values["state"] == "linked" and not new & apart:
+            groups = [g for g in groups if g not in touched] + [union]
+    return groups
+
+
 def united(held: list[tuple[int, float, float]]) -> list[tuple[int, float, float]]:
     """The same times of each key, none of them twice."""
     result: list[tuple[int, float, float]] = []
@@ -94,39 +139,66 @@ class World:
     links: Sequence[Link]
     coverage: Mapping[str, Sequence[tuple[int, int]]]
 
+    def group(self, key: int, seen: int) -> set[int]:
+        """The keys that are the same one as a key, itself included."""
+        for link in self.links:
+            if link.is_merge and link.child == self.types[key]:
+                for group in the_same(self.evidence, link, self.types, seen):
+                    if key in group:
+                        return group
+        return {key}
+
+    def stands(self, key: int, seen: int) -> int:
+        """The oldest of the keys that are the same one: first named by any evidence, then the smallest."""
+
+        def age(member: int) -> tuple[float, int]:
+            named = [e.known_at for e in self.evidence if not e.void and member in (e.key, e.values["other"])]
+            return min(named, default=math.inf), member
+
+        return min(self.group(key, seen), key=age)
+
     def own(self, entity: int, seen: int) -> list[tuple[int, float, float]]:
-        """(key, at_from, at_to) that roll up to an entity."""
+        """(key, at_from, at_to) that roll up to an entity; nothing where another stands for it."""
+        if self.stands(entity, seen) != entity:
+            return []
+        return [held for member in self.group(entity, seen) for held in self.below(member, seen)]
+
+    def below(self, entity: int, seen: int) -> list[tuple[int, float, float]]:
         keys = [(entity, -math.inf, math.inf)]
         for link in self.links:
-            if link.rolls_up and link.parent == self.types[entity]:
+            if link.rolls_up and link.parent == self.types[entity] and not link.is_merge:
                 for child, parent, low, high in holdings(self.evidence, link, self.types, seen):
-                    if parent == entity:
-                        for key, a, b in self.own(child, seen):
-                            if max(a, low) < min(b, high):
-                                keys.append((key, max(a, low), min(b, high)))
+                    for key, a, b in (k for c in self.group(child, seen) for k in self.below(c, seen)):
+                        if parent == entity and max(a, low) < min(b, high):
+                            keys.append((key, max(a, low), min(b, high)))
         return keys
 
     def parents(self, entity: int, kind: str, seen: int) -> list[tuple[int, float, float]]:
         """(parent, at_from, at_to) over the fewest links that lead to a kind; over several, touching times are one."""
         paths = self.paths(self.types[entity], kind)
         found = [held for path in paths for held in self.climbed(entity, path, seen)]
-        return found if len(paths[0]) == 1 else united(found)
+        merged = any(link.is_merge and link.child == self.types[entity] for link in self.links)
+        return found if len(paths[0]) == 1 and not merged else united(found)
 
     def paths(self, start: str, kind: str) -> list[list[Link]]:
         """The shortest ways up from a type to another."""
-        ways = [[link] for link in self.links if link.child == start]
+        links = [link for link in self.links if not link.is_merge]
+        ways = [[link] for link in links if link.child == start]
         while not any(way[-1].parent == kind for way in ways):
-            ways = [[*way, link] for way in ways for link in self.links if link.child == way[-1].parent]
+            ways = [[*way, link] for way in ways for link in links if link.child == way[-1].parent]
         return [way for way in ways if way[-1].parent == kind]
 
     def climbed(self, entity: int, path: list[Link], seen: int) -> list[tuple[int, float, float]]:
+        if self.stands(entity, seen) != entity:
+            return []
         held = [(entity, -math.inf, math.inf)]
         for link in path:
             held = [
                 (parent, max(low, a), min(high, b))
                 for key, low, high in held
+                for member in self.group(key, seen)
                 for child, parent, a, b in holdings(self.evidence, link, self.types, seen)
-                if child == key and max(low, a) < min(high, b)
+                if child == member and max(low, a) < min(high, b)
             ]
         return held
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from features.declare import Link
 from features.identity.evidence import COLUMNS, Kinds, by_link
-from features.identity.links import RECTANGLE, rectangles
+from features.identity.links import ORDER, RECTANGLE, rectangles
 from features.identity.merges import PROBLEMS, Merges, merges
 
 GUARDED = ["child", "known_from", "known_to"]
@@ -50,19 +50,44 @@ def read_graph(evidence: pa.Table, kinds: Kinds, links: Sequence[Link]) -> Graph
     return graph_of(by_link(evidence, kinds, links))
 
 
+def updated(graph: Graph, fresh: dict[Link, pd.DataFrame], touched: np.ndarray) -> Graph:
+    """The graph once more is known of some children: the same, row by row, as one built anew from everything.
+
+    ``touched`` (t,) int64: the children something new was said of, or of whom a revised row spoke before. ``fresh``:
+    per link, *all* that is said of them now (`identity.evidence.COLUMNS`). Only they are worked out again, and the
+    merges, which are few.
+    """
+    said, links, guarded = {}, dict(graph.links), dict(graph.guarded)
+    for link, before in graph.said.items():
+        rows = fresh.get(link, said_nothing())
+        said[link] = pd.concat([before[~before["child"].isin(touched)], rows], ignore_index=True)
+        if not link.is_merge:
+            found, crowded = rectangles(rows, link)
+            links[link] = _spliced(links[link], found, touched, ORDER)
+            guarded[link] = _spliced(guarded[link], crowded, touched, GUARDED)
+    found_merges, crowds = _merged(said)
+    return Graph(said, links, guarded | crowds, found_merges)
+
+
+def _spliced(frame: pd.DataFrame, found: pd.DataFrame, touched: np.ndarray, order: list[str]) -> pd.DataFrame:
+    kept = frame[~frame["child"].isin(touched)]
+    return pd.concat([kept, found], ignore_index=True).sort_values(order, kind="stable", ignore_index=True)
+
+
 def graph_of(said: dict[Link, pd.DataFrame]) -> Graph:
     """The graph of what was said, per link."""
     held = {link: rectangles(rows, link) for link, rows in said.items() if not link.is_merge}
-    merged = {link: rows for link, rows in said.items() if link.is_merge}
-    named = first_named(said, {link.child for link in merged})
-    found = {link.child: merges(rows, link.shared, named[link.child]) for link, rows in merged.items()}
-    guarded = {link: guarded for link, (_, guarded) in held.items()}
-    return Graph(
-        said,
-        {link: frame for link, (frame, _) in held.items()},
-        guarded | {link: found[link.child].guarded for link in merged},
-        found,
-    )
+    found, crowds = _merged(said)
+    links = {link: frame for link, (frame, _) in held.items()}
+    return Graph(said, links, {link: guarded for link, (_, guarded) in held.items()} | crowds, found)
+
+
+def _merged(said: dict[Link, pd.DataFrame]) -> tuple[dict[str, Merges], dict[Link, pd.DataFrame]]:
+    """Per key type its merges, and per link that makes them the keys it guards."""
+    merging = {link: rows for link, rows in said.items() if link.is_merge}
+    named = first_named(said, {link.child for link in merging})
+    found = {link.child: merges(rows, link.shared, named[link.child]) for link, rows in merging.items()}
+    return found, {link: found[link.child].guarded for link in merging}
 
 
 def first_named(said: dict[Link, pd.DataFrame], key_types: set[str]) -> dict[str, dict[int, int]]:
@@ -84,7 +109,9 @@ def first_named(said: dict[Link, pd.DataFrame], key_types: set[str]) -> dict[str
             for end, of in (("child", link.child), ("parent", link.parent))
             if of == kind and len(keys)
         ]
-        named[kind] = pd.concat(parts).groupby("key")["known"].min().to_dict() if parts else {}
+        first = pd.concat([said_nothing()[["child", "known"]].set_axis(["key", "known"], axis=1), *parts])
+        once = first.sort_values(["key", "known"]).drop_duplicates("key")
+        named[kind] = dict(zip(once["key"].tolist(), once["known"].tolist(), strict=True))
     return named
 
 

@@ -1,6 +1,6 @@
 """Keys that too many people share, and since when that is known: a shop's tablet, a switchboard, a test account."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -23,13 +23,11 @@ def guards(rows: pd.DataFrame, shared: int | None) -> pd.DataFrame:
     counts = pairs["child"].value_counts()
     busy = linked[linked["child"].isin(counts.index[counts > shared])]
     return _frame(
-        (int(child), *interval)
-        for child, group in busy.groupby("child", sort=True)
-        for interval in _crowded(group, shared)
+        (child, *interval) for child, group in busy.groupby("child", sort=True) for interval in _crowded(group, shared)
     )
 
 
-def _frame(rows: Iterable[tuple[int, ...]]) -> pd.DataFrame:
+def _frame(rows: Iterable[tuple[Hashable, ...]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=_COLUMNS).astype(np.int64)
 
 
@@ -38,9 +36,9 @@ def _crowded(group: pd.DataFrame, shared: int) -> list[tuple[int, int]]:
     stood = group.groupby(["parent", "known"], sort=True)["until"].max().reset_index()
     # The statements of one parent overlap; each instant counts a parent once.
     reached = stood.groupby("parent")["until"].cummax().groupby(stood["parent"]).shift()
-    begin = np.maximum(stood["known"], reached.fillna(stood["known"]).astype(np.int64))
-    once = begin < stood["until"]
-    begin, end = begin[once].to_numpy(np.int64), stood["until"][once].to_numpy(np.int64)
+    end = stood["until"].to_numpy(np.int64)
+    begin = np.maximum(stood["known"].to_numpy(np.int64), reached.fillna(stood["known"]).to_numpy(np.int64))
+    begin, end = begin[begin < end], end[begin < end]
     instants = np.unique(np.concatenate([begin, end]))
     change = np.bincount(np.searchsorted(instants, begin), minlength=len(instants))
     change = change - np.bincount(np.searchsorted(instants, end), minlength=len(instants))

@@ -15,6 +15,7 @@ from features.identity.replay import replay
 
 BOUNDS = ["at_from", "at_to", "known_from", "known_to"]
 RECTANGLE = ["child", "parent", *BOUNDS]
+ORDER = ["child", "parent", "at_from", "known_from"]
 
 
 def rectangles(rows: pd.DataFrame, link: Link) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -37,7 +38,7 @@ def rectangles(rows: pd.DataFrame, link: Link) -> tuple[pd.DataFrame, pd.DataFra
         known_to=FOREVER,
     )
     held = pd.concat([single[RECTANGLE], _replayed(rows[~simple], by, guarded, back, link.undone)])
-    return held.astype(np.int64).sort_values(["child", "parent", "at_from", "known_from"], ignore_index=True), guarded
+    return held.astype(np.int64).sort_values(ORDER, kind="stable", ignore_index=True), guarded
 
 
 def _simple(rows: pd.DataFrame, by: list[str], guarded: pd.DataFrame) -> np.ndarray:

@@ -114,11 +114,7 @@ def _joined(
 ) -> tuple[dict[int, int], list[tuple[int, int]]]:
     """Key -> the key that stands for it, and the pairs that were not joined because of what is said to be apart."""
     last = rows.drop_duplicates(["low", "high"], keep="last")
-    apart = (
-        set(zip(*last.loc[last["linked"] == 0, ["low", "high"]].to_numpy().T.tolist(), strict=True))
-        if len(last)
-        else set()
-    )
+    apart = {(low, high) for low, high in last.loc[last["linked"] == 0, ["low", "high"]].to_numpy().tolist()}
     together = last[last["linked"] == 1].sort_values(["known", "at", "low", "high"])
     groups = {key: {key} for key in keys}
     refused = []
@@ -136,8 +132,6 @@ def _joined(
 
 def _never_merged(rows: pd.DataFrame) -> list[tuple[str, int, int, int]]:
     """Statements that two keys are apart though nobody ever said that they were the same."""
-    pairs = rows.groupby(["low", "high"], sort=True).agg(ever=("linked", "max"), known=("known", "min"))
-    return [
-        (NEVER_MERGED, int(low), int(high), int(known))
-        for (low, high), known in pairs.loc[pairs["ever"] == 0, "known"].items()
-    ]
+    pairs = rows.groupby(["low", "high"], sort=True).agg(ever=("linked", "max"), known=("known", "min")).reset_index()
+    never = pairs.loc[pairs["ever"] == 0, ["low", "high", "known"]].to_numpy(np.int64).tolist()
+    return [(NEVER_MERGED, low, high, known) for low, high, known in never]

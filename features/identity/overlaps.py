@@ -31,12 +31,12 @@ def disjoint(frame: pd.DataFrame) -> pd.DataFrame:
 
 @nb.njit(boolean[::1](int64[::1], int64[::1], int64[::1], int64[::1], int64[::1]), cache=True, nogil=True)
 def overlapping(starts, low, high, known, until):  # type: ignore[no-untyped-def]
-    """(g,) bool: whether any two rectangles of a group have an instant of both kinds in common."""
+    """(g,) bool: whether any two rectangles of a group overlap or touch in ``at`` while both are known."""
     found = np.zeros(starts.shape[0] - 1, np.bool_)
     for group in range(starts.shape[0] - 1):
         for a in range(starts[group], starts[group + 1]):
             for b in range(starts[group], a):
-                if low[a] < high[b] and low[b] < high[a] and known[a] < until[b] and known[b] < until[a]:
+                if low[a] <= high[b] and low[b] <= high[a] and known[a] < until[b] and known[b] < until[a]:
                     found[group] = True
     return found
 
