@@ -21,7 +21,7 @@ from commands.common import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
@@ -44,6 +44,9 @@ def train(
     test_from: Annotated[str | None, typer.Option(help="Test cutoffs from here; default: T.")] = None,
     test_to: Annotated[str | None, typer.Option(help="Test cutoffs before this.")] = None,
     ablate: Annotated[bool, typer.Option("--ablate", help="Also show what history adds to the own fields.")] = False,
+    visitors: Annotated[
+        bool, typer.Option(help="Also fit the model of those nobody has a name for, where the workspace declares them.")
+    ] = True,
     seed: int = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,7 +61,7 @@ def train(
     place.workspace.catalog.task(task)
     history = place.history()
     with progress() as bar:
-        record, ablation = fit(place, history, task, dates, known_by, ablate, seed, narrator(bar, task))
+        record, ablation = fit(place, history, task, dates, known_by, ablate, seed, narrator(bar, task), visitors)
     show(record, ablation, as_json)
 
 
@@ -71,12 +74,14 @@ def fit(
     ablate: bool = False,
     seed: int = 0,
     progress: "Callable[[str], None]" = lambda words: None,
+    visitors: bool = True,
 ) -> "tuple[TrainRecord, pd.DataFrame | None]":
-    """Fit, test, track and register a task; and with ``ablate`` what history adds.
+    """Fit, test, track and register a task; with ``visitors`` also their model; with ``ablate`` what history adds.
 
     ``dates`` maps the options' names to UTC microseconds or ``None``.
     """
     from features.dataset import build
+    from features.visitors import build_visitors
     from training import evaluate
     from training.fit import Settings
     from training.run import keep
@@ -91,7 +96,14 @@ def fit(
     progress(f"{name}: features and labels")
     train_data = build(history, task, split.train_from, split.train_to, known_by or split.train_to)
     test_data = build(history, task, split.test_from, split.test_to, history.end + 1)
-    record = fit(train_data, test_data, settings=settings, train_to=split.train_to)
+    unnamed = None
+    if visitors and place.workspace.catalog.visitors:
+        progress(f"{name}: visitors")
+        unnamed = (
+            build_visitors(history, task, split.train_from, split.train_to, known_by or split.train_to),
+            build_visitors(history, task, split.test_from, split.test_to, history.end + 1),
+        )
+    record = fit(train_data, test_data, settings=settings, train_to=split.train_to, visitors=unnamed)
     ablation = None
     if ablate:
         ablation = evaluate.ablation(train_data, test_data, evaluate.history_subsets(train_data), settings)
@@ -118,9 +130,20 @@ def show(record: "TrainRecord", ablation: "pd.DataFrame | None", as_json: bool) 
     if record.retrospective:
         console.print("[yellow]retrospective[/yellow]: trained with labels that were not yet known at T")
     champion = "the champion" if record.champion else "registered; the champion stays what it was"
+    if record.visitors:
+        console.print(_visitors(record.visitors.summary()))
     console.print(f"'{summary['task']}' version {record.version}: {champion}. Review it with `tieline ui`.")
     if as_json:
         emit(summary)
+
+
+def _visitors(summary: "Mapping[str, object]") -> str:
+    figures = ", ".join(
+        f"{name.replace('_', ' ')} {value:.3f}"
+        for name in ("auc", "observed_expected")
+        if isinstance(value := summary[name], float)
+    )
+    return f"visitors, given a customer: {figures or 'no figures'}, on {summary['rows']:,} later visits soon named"
 
 
 _FIGURES = ("rows", "events", "auc", "average_precision", "brier", "calibration_error", "observed_expected")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from features.columns import EVER_AGO, FOREVER
 from features.conditions import DAY, DeclarationError, Event
-from features.dataset import EVENT, NO_ENDING, Dataset, Outcome, already_ended, instant, labelled, occasions
+from features.dataset import EVENT, NO_ENDING, Dataset, Outcome, already_ended, labelled, occasions
 from features.declare import Feature, Label, Task
 from features.history import History
 from features.identity.reach import Reach
@@ -57,7 +57,7 @@ class VisitorData:
 def build_visitors(history: History, task: Task, start: int, end: int, seen: int) -> VisitorData:
     """What a visitor model is taught with or tested on: cutoffs in ``[start, end)``, labels known before ``seen``.
 
-    Raises `DeclarationError` where the catalogue declares no visitors, or nobody was named.
+    Raises `DeclarationError` where the catalogue declares no visitors. There may be none, or none who was named.
     """
     visitors = declared_visitors(history)
     seen = min(seen, history.end + 1)
@@ -68,11 +68,6 @@ def build_visitors(history: History, task: Task, start: int, end: int, seen: int
     unused[known] = never_used(history, task.entity, entity[known], found.cutoff[known])
     found, entity = found.select(~unused), entity[~unused]
     customer = may_be_asked(history, task, entity, found.cutoff)
-    if not customer.any():
-        raise DeclarationError(
-            f"task '{task.name}': of {len(found):,} visits in [{instant(start)}, {instant(end)}) none was named within "
-            f"{visitors.named_within} as an eligible {task.entity}'s: widen the window, or ingest evidence"
-        )
     X = history_of(history, found, visitors.features)
     return VisitorData(
         _asked(history, task, visitors, found, X, customer, seen),
@@ -115,7 +110,8 @@ def named(history: History, entity_type: str, found: Visits, known_by: np.ndarra
 def may_be_asked(history: History, task: Task, entity: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
     """(n,) bool: there is an entity (not -1), and the task may be asked about it at the cutoff."""
     kept = entity >= 0
-    kept[kept] = history.eligible(task, entity[kept], cutoff[kept])
+    if kept.any():
+        kept[kept] = history.eligible(task, entity[kept], cutoff[kept])
     return kept
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from features.dataset import Dataset
 from features.visitors import NAMED, VisitorData
 from models.bundle import LabelSpec, Model
-from models.hazard import folds
+from models.hazard import LabelError, Params, folds
 from training import evaluate
 from training.evaluate import Scored
 from training.fit import Settings, describe, fit, fit_label, some
@@ -58,10 +58,24 @@ class VisitorRecord:
 def train_visitors(train: VisitorData, test: VisitorData, settings: Settings) -> VisitorRecord:
     """The record of a visitor model; `models.hazard.LabelError` where a label cannot be learned from those named."""
     settings.progress(f"visitors: {len(train.asked.X):,} visits, {len(train.given.X):,} of them soon named")
+    if not len(train.given.X) or not len(test.given.X):
+        raise LabelError(f"of {len(train.asked.X):,} and {len(test.asked.X):,} visits nobody was soon named")
+    settings = replace(settings, params=small(settings.params))
     model = fit_visitors(train, settings)
     given = evaluate.score(model, test.given)
     detail = evaluate.table([*given, *named_soon(model, test.asked)])
     return VisitorRecord(model, train, test, detail, evaluate.headline(evaluate.table(given)))
+
+
+def small(params: Params) -> Params:
+    """The same for a visitor's few facts: shallow trees in larger steps."""
+    return replace(
+        params,
+        num_leaves=min(params.num_leaves, 7),
+        learning_rate=max(params.learning_rate, 0.1),
+        min_child_samples=max(params.min_child_samples, 100),
+        most_periods=min(params.most_periods, 200_000),
+    )
 
 
 def fit_visitors(data: VisitorData, settings: Settings) -> Model:

@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.dataset import EVENT, Dataset, build
+from features.conditions import DAY
+from features.dataset import EVENT, Dataset, already_ended, build
 from features.declare import Task
 from features.frame import present_parent
 from features.history import History
@@ -58,22 +59,31 @@ def truth(history: History, keyring: KeyRing, owners: pa.Table, task: Task, star
 
 def customers(history: History, model: Model, said: Truth) -> dict[str, float]:
     """How P(is a customer) stands against the truth."""
-    features = history.catalog.visitors.features
-    p = model.predict(history_of(history, said.found, features))[NAMED][:, -1]
     share = model.manifest.labels[NAMED].known_share
-    return {**metrics.score(said.customer, p), "known_share": share}
+    return {**metrics.score(said.customer, chances(history, model, said)), "known_share": share}
+
+
+def chances(history: History, model: Model, said: Truth) -> np.ndarray:
+    """(n,) P(is a customer) of every test visit."""
+    features = history.catalog.visitors.features
+    return np.asarray(model.predict(history_of(history, said.found, features))[NAMED][:, -1])
 
 
 def outcomes(history: History, task: Task, model: Model, said: Truth, train: tuple[int, int]) -> pd.DataFrame:
     """One row per label and horizon: metrics given a customer, and the AUC of the base rates of site and segment.
 
-    The base rates are those of the true customer's cell: they know who it is, which the model does not.
+    The base rates are those of the true customer's cell: they know who it is, which the model does not. ``joint_auc``
+    asks of everyone, also of who is no customer, whether they are one *and* it comes.
     """
     seen = history.end + 1
-    data = given_customers(history, task, said.found.select(said.row), said.entity, seen)
+    ended = already_ended(history, task, said.entity, said.found.cutoff[said.row], seen)
+    row = said.row[~ended]
+    data = given_customers(history, task, said.found.select(row), said.entity[~ended], seen)
     curves = model.predict(data.X)
     segment = [f for f in history.catalog.features if f.name == SEGMENT]
     past = build(history, task, *train, train[1], segment)
+    chance, stranger = chances(history, model, said), said.customer == 0
+    strangers = model.predict(history_of(history, said.found.select(stranger), history.catalog.visitors.features))
     cells, asked = _cells(history, past), _cells(history, data)
     found = []
     for i, outcome in enumerate(data.outcomes):
@@ -83,8 +93,11 @@ def outcomes(history: History, task: Task, model: Model, said: Truth, train: tup
             if not y.any():
                 continue
             base = max(metrics.auc(y, _rates(past, cells, i, edge, asked, n)[known]) for n in SHRINK)
-            scores = metrics.score(y, curves[outcome.name][known, k])
-            found.append({"label": outcome.name, "days": edge // 86_400_000_000, **scores, "base_auc": base})
+            p = curves[outcome.name][:, k]
+            scores = {"label": outcome.name, "days": edge // DAY, **metrics.score(y, p[known]), "base_auc": base}
+            everyone = np.concatenate([y, np.zeros(stranger.sum(), int)])
+            both = [(chance[row] * p)[known], chance[stranger] * strangers[outcome.name][:, k]]
+            found.append({**scores, "joint_auc": metrics.auc(everyone, np.concatenate(both))})
     return pd.DataFrame(found)
 
 
