@@ -1,7 +1,6 @@
 """The key ring of a home: the secrets from the environment or from files made once, never made anew beside a lake."""
 
 import os
-import re
 from pathlib import Path
 
 from features.identity.keys import (
@@ -11,6 +10,7 @@ from features.identity.keys import (
     load_secrets,
     load_suppression,
 )
+from features.identity.telephone import region
 from features.lake import Lake, Snapshot
 from features.lake.rekeying import begin
 from features.lake.suppression import tags_listed
@@ -55,9 +55,10 @@ def lakes_of(home: Path) -> tuple[Lake, ...]:
 def country() -> str | None:
     """The calling code of national numbers, from ``TIELINE_COUNTRY``; raises `SecretError` where it is none."""
     code = os.environ.get(COUNTRY_VARIABLE, "").strip().removeprefix("+")
-    if code and not re.fullmatch(r"[1-9]\d{0,2}", code):
-        raise SecretError(f"{COUNTRY_VARIABLE}: a calling code is 1 to 3 digits, such as 32")
-    return code or None
+    try:
+        return code if code and region(code) else None
+    except ValueError:
+        raise SecretError(f"{COUNTRY_VARIABLE}: no country has that calling code; write it such as 32") from None
 
 
 def _check_there(home: Path, name: str, variable: str, what: str, needed: bool) -> None:
