@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_operator import QUICK
 from people import holders, people
 from pyarrow import csv
 from pyarrow import parquet as pq
@@ -37,7 +38,7 @@ def small() -> Proposals:
 @cache
 def operator() -> tuple[pa.Table, pa.Table, pd.Series]:
     """CRM, shops, and whose each card is."""
-    rows, owners = registers(1000, 2, 0), truth.owners(1000, 2, 0).to_pandas()
+    rows, owners = registers(1000, 2, 0, scenario=QUICK), truth.owners(1000, 2, 0, scenario=QUICK).to_pandas()
     held = owners[(owners.key_type == "loyalty") & owners.customer.notna()]
     return rows.crm, rows.shops, held.set_index("key")["customer"]
 
