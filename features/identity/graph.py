@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from features.declare import Link
 from features.identity.evidence import COLUMNS, Kinds, by_link
-from features.identity.links import ORDER, RECTANGLE, rectangles
+from features.identity.links import ORDER, no_rectangles, rectangles
 from features.identity.merges import PROBLEMS, Merges, merges
 
 GUARDED = ["child", "known_from", "known_to"]
@@ -32,7 +32,7 @@ class Graph:
     def members(self, key_type: str) -> pd.DataFrame:
         """Every key of a type that was ever merged -> the key that stands for it (`RECTANGLE`)."""
         found = self.merges.get(key_type)
-        return found.members if found else pd.DataFrame({name: np.empty(0, np.int64) for name in RECTANGLE})
+        return found.members if found else no_rectangles()
 
     def candidates(self) -> dict[Link, pd.DataFrame]:
         """Per link, the rows that say two keys may belong together (`identity.evidence.COLUMNS`)."""

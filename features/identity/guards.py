@@ -16,7 +16,7 @@ def guards(rows: pd.DataFrame, shared: int | None) -> pd.DataFrame:
     ``rows`` (`identity.evidence.COLUMNS`) of one link. Every parent it was ever said to belong to counts, also one it
     left since, for as long as the statement stands: who reads through such a key reads strangers.
     """
-    if shared is None:
+    if shared is None or not len(rows):
         return _frame([])
     linked = rows[rows["linked"] == 1]
     pairs = linked[["child", "parent"]].drop_duplicates()

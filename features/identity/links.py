@@ -26,6 +26,8 @@ def rectangles(rows: pd.DataFrame, link: Link) -> tuple[pd.DataFrame, pd.DataFra
     """
     rows = rows[rows["linked"] >= 0]
     guarded = guards(rows, link.shared)
+    if not len(rows):
+        return no_rectangles(), guarded
     by = ["child"] if link.one_parent else ["child", "parent"]
     rows = rows.sort_values([*by, "known", "at"], kind="stable", ignore_index=True)
     simple = _simple(rows, by, guarded)
@@ -39,6 +41,11 @@ def rectangles(rows: pd.DataFrame, link: Link) -> tuple[pd.DataFrame, pd.DataFra
     )
     held = pd.concat([single[RECTANGLE], _replayed(rows[~simple], by, guarded, back, link.undone)])
     return held.astype(np.int64).sort_values(ORDER, kind="stable", ignore_index=True), guarded
+
+
+def no_rectangles() -> pd.DataFrame:
+    """A frame of nothing (`RECTANGLE`)."""
+    return pd.DataFrame(np.empty((0, len(RECTANGLE)), np.int64), columns=RECTANGLE)
 
 
 def _simple(rows: pd.DataFrame, by: list[str], guarded: pd.DataFrame) -> np.ndarray:
@@ -57,7 +64,7 @@ def _simple(rows: pd.DataFrame, by: list[str], guarded: pd.DataFrame) -> np.ndar
 
 def _replayed(rows: pd.DataFrame, by: list[str], guarded: pd.DataFrame, back: int, undone: bool) -> pd.DataFrame:
     if not len(rows):
-        return pd.DataFrame({name: np.empty(0, np.int64) for name in RECTANGLE})
+        return no_rectangles()
     # Of two things said about the same instant, "linked" holds: it stands last.
     rows = rows.sort_values([*by, "at", "known", "linked", "parent"], kind="stable", ignore_index=True)
     starts = np.flatnonzero(~rows.duplicated(by).to_numpy())

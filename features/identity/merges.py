@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from features.columns import EVER_AGO, FOREVER
 from features.identity.guards import guards
-from features.identity.links import RECTANGLE
+from features.identity.links import RECTANGLE, no_rectangles
 
 PROBLEMS = ["problem", "child", "parent", "known"]
 CONTRADICTION, NEVER_MERGED = "contradictory merge", "unmerge of what was never merged"
@@ -41,6 +41,8 @@ def merges(rows: pd.DataFrame, shared: int | None, named: Mapping[int, int]) -> 
     ``named``: when each key was first named by any evidence, UTC microseconds.
     """
     rows = rows[(rows["linked"] >= 0) & (rows["child"] != rows["parent"])]
+    if not len(rows):
+        return Merges(no_rectangles(), guards(rows, None), pd.DataFrame(columns=PROBLEMS))
     rows = rows.assign(low=rows[["child", "parent"]].min(axis=1), high=rows[["child", "parent"]].max(axis=1))
     rows = rows.sort_values(["low", "high", "at", "known", "linked", "rank"], kind="stable", ignore_index=True)
     both = pd.concat([rows, rows.assign(child=rows["parent"], parent=rows["child"])])

@@ -15,6 +15,8 @@ def disjoint(frame: pd.DataFrame) -> pd.DataFrame:
     A key may be reached over several paths: a card that names a customer, and an address that names them too.
     """
     several = frame.duplicated(["parent", "child"], keep=False)
+    if not several.any():
+        return frame.astype(np.int64)
     rows = frame[several].sort_values(["parent", "child"], kind="stable", ignore_index=True)
     starts = np.append(np.flatnonzero(~rows.duplicated(["parent", "child"])), len(rows)).astype(np.int64)
     crossed = overlapping(starts, *(np.array(rows[name], np.int64) for name in BOUNDS))

@@ -13,7 +13,7 @@ import pandas as pd
 from features.columns import EVER_AGO, FOREVER
 from features.conditions import DeclarationError
 from features.identity.graph import Graph
-from features.identity.links import BOUNDS
+from features.identity.links import BOUNDS, no_rectangles
 from features.identity.overlaps import disjoint
 
 
@@ -55,6 +55,8 @@ class Reach:
 
 def compose(lower: pd.DataFrame, upper: pd.DataFrame) -> pd.DataFrame:
     """``lower`` (child -> middle) and ``upper`` (middle -> parent) give child -> parent, where both hold."""
+    if not (len(lower) and len(upper)):
+        return no_rectangles()
     joined = lower.merge(upper, left_on="parent", right_on="child", suffixes=("", "_upper"))
     bounds = {
         name: np.maximum(joined[name], joined[f"{name}_upper"])
@@ -78,7 +80,7 @@ def own_reach(entity_type: str, entities: np.ndarray, graph: Graph) -> Reach:
     while level:
         deeper: dict[str, pd.DataFrame] = {}
         for link, frame in graph.links.items():
-            if link.rolls_up and link.parent in level:
+            if link.rolls_up and link.parent in level and len(frame):
                 found = _same_as_child(compose(frame, level[link.parent]), graph.members(link.child))
                 deeper[link.child] = pd.concat([deeper[link.child], found]) if link.child in deeper else found
         frames += list(deeper.values())
@@ -116,7 +118,7 @@ def _standing(entity_type: str, entities: np.ndarray, graph: Graph) -> pd.DataFr
 
 def _same_as_child(frame: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     """The same, for every key that is the same one as a child too: what belongs to one belongs to all of them."""
-    if not len(members):
+    if not (len(members) and len(frame)):
         return frame
     heads = members.rename(columns={"child": "parent", "parent": "child"})
     merged = frame["child"].isin(members["child"])

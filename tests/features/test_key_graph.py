@@ -101,7 +101,6 @@ def visits(world: World, customer: int, minute: float) -> float:
     return float(frame(world, [customer], [round(minute * MINUTE)])["journey_count_40m"].iloc[0])
 
 
-@settings(max_examples=100)
 @given(world=worlds(), c=cutoffs)
 def test_every_feature_of_every_customer_equals_the_oracle(world: World, c: int) -> None:
     found = frame(world, [1, 2, 3, 4], [c] * 4)
@@ -111,6 +110,7 @@ def test_every_feature_of_every_customer_equals_the_oracle(world: World, c: int)
             assert same(found[feature.name].iloc[i], expected), (feature.name, customer, c, expected)
 
 
+@settings(max_examples=30)
 @given(world=worlds(), c=cutoffs)
 def test_an_account_reads_all_who_are_the_same_as_its_customers(world: World, c: int) -> None:
     feature = FEATURES[0]
@@ -134,6 +134,7 @@ def same_graph(left: Graph, right: Graph) -> None:
     pd.testing.assert_frame_equal(left.problems(), right.problems())
 
 
+@settings(max_examples=50)
 @given(facts=said(), order=st.randoms(use_true_random=False), batches=st.integers(1, 5))
 def test_evidence_in_any_order_gives_the_graph_of_a_rebuild(facts: list[Fact], order, batches: int) -> None:
     arriving = list(facts)
@@ -150,6 +151,7 @@ def test_evidence_in_any_order_gives_the_graph_of_a_rebuild(facts: list[Fact], o
     same_graph(graph, read_graph(evidence_of(facts), KINDS, LINKS))
 
 
+@settings(max_examples=30)
 @given(facts=said(), some=st.sets(st.sampled_from([1, 2, 3, 4])))
 def test_the_reach_of_some_customers_is_theirs_in_the_reach_of_all(facts: list[Fact], some: set[int]) -> None:
     graph = read_graph(evidence_of(facts), KINDS, LINKS)
@@ -160,6 +162,7 @@ def test_the_reach_of_some_customers_is_theirs_in_the_reach_of_all(facts: list[F
         assert np.array_equal(getattr(part, name), getattr(whole, name)[kept])
 
 
+@settings(max_examples=50)
 @given(world=worlds(), pair=st.sampled_from([(1, 2), (3, 2), (4, 1)]), merged_at=st.integers(0, 30))
 def test_merge_then_unmerge_gives_back_every_feature_exactly(
     world: World, pair: tuple[int, int], merged_at: int
@@ -173,6 +176,7 @@ def test_merge_then_unmerge_gives_back_every_feature_exactly(
     pd.testing.assert_frame_equal(before, after)
 
 
+@settings(max_examples=50)
 @given(world=worlds(), c=cutoffs)
 def test_no_feature_uses_a_link_or_merge_not_yet_known(world: World, c: int) -> None:
     known = replace(world, evidence=[e for e in world.evidence if e.known_at < c])
@@ -287,6 +291,7 @@ def test_a_hub_with_a_hundred_thousand_neighbours_is_no_obstacle() -> None:
     assert set(members[members["known_to"] == 2**62]["parent"]) == set(members["child"])
 
 
+@settings(max_examples=30)
 @given(facts=said())
 def test_parents_and_reach_never_overlap(facts: list[Fact]) -> None:
     graph = read_graph(evidence_of(facts), KINDS, LINKS)
