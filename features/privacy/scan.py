@@ -23,6 +23,10 @@ Needle = str | int | bytes
 """A text (found as a word, whatever the case), a key id, or a hash (found also in hexadecimal)."""
 
 
+_BY_CHANCE = 6
+"""Shorter words also occur in compressed bytes that mean something else: 3 characters a few times a megabyte."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """A file, relative to the folder, where in it, and the place of the needle among those asked for."""
@@ -70,18 +74,21 @@ class _Wanted:
                 texts.append((place, needle.casefold().encode()))
         return cls(tuple(texts), tuple(raw), numbers)
 
-    def in_text(self, text: str) -> Iterator[int]:
+    def in_text(self, text: str, shortest: int = 0) -> Iterator[int]:
         """The needles that stand in the text as words of their own."""
         folded = text.casefold().encode()
         for place, needle in self.texts:
-            if needle in folded and _as_word(needle, folded):
+            if len(needle) >= shortest and needle in folded and _as_word(needle, folded):
                 yield place
 
     def in_bytes(self, content: bytes) -> Iterator[int]:
-        """The needles that stand in the bytes, as bytes or as text."""
+        """The needles that stand in the bytes, as bytes or as text; in what is no text, only those of some length."""
         yield from (place for place, needle in self.raw if needle in content)
-        yield from self.in_text(content.decode("latin-1"))
-        yield from self.in_text(content.decode(errors="ignore"))
+        try:
+            yield from self.in_text(content.decode())
+        except UnicodeDecodeError:
+            yield from self.in_text(content.decode("latin-1"), _BY_CHANCE)
+            yield from self.in_text(content.decode(errors="ignore"), _BY_CHANCE)
 
     def in_numbers(self, values: np.ndarray) -> Iterator[int]:
         """The needles among the numbers."""
