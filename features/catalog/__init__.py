@@ -8,6 +8,7 @@ from features.declare import Catalog, Rule
 
 GROUPS = {
     "relationship": "the contract and how long they have been with us",
+    "account": "what happened on the same account",
     "plan": "the plan and what it costs",
     "line_faults": "faults on their own line",
     "site_faults": "outages where they live",
