@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from commands import answers, demo, facts, levels, models, privacy, registers
+from commands import answers, demo, facts, identity, levels, models, privacy, registers
 from commands.common import say
 
 _PUBLIC = {
@@ -36,6 +36,9 @@ _PUBLIC = {
     "ingest": "features.ingest",
     "check_source": "features.ingest",
     "propose": "features.identity.propose",
+    "fact_tables": "features.identity.tallies",
+    "link_report": "features.identity.report",
+    "who": "features.identity.who",
     "train": "training.run",
     "track": "training.run",
     "Registry": "models.registry",
@@ -49,6 +52,8 @@ app.command("check-source")(facts.check_source)
 app.command("compact")(facts.compact)
 app.command("simulate")(facts.simulate)
 app.command("propose")(registers.propose)
+app.command("link")(identity.link)
+app.command("who")(identity.who)
 app.command("train")(models.train)
 app.command("roll-up")(levels.roll_up)
 app.command("forget")(privacy.forget)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from features.history import History
     from features.identity.keys import KeyRing
-    from features.lake import Lake
+    from features.lake import Lake, Snapshot
     from features.workspace import Workspace
 
 say = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
@@ -76,14 +76,18 @@ class Place:
 
         return open_keyring(home(), self.lake)
 
+    def filled(self) -> "Snapshot":
+        """The lake as it is; an error where it holds nothing."""
+        snapshot = self.lake.snapshot()
+        if not snapshot.files:
+            fail(f"the lake of workspace '{self.workspace.name}' is empty: run `tieline ingest` or `tieline simulate`")
+        return snapshot
+
     def history(self) -> "History":
         """Everything the lake holds; an error where it holds nothing."""
         from features.history import History
 
-        snapshot = self.lake.snapshot()
-        if not snapshot.files:
-            fail(f"the lake of workspace '{self.workspace.name}' is empty: run `tieline ingest` or `tieline simulate`")
-        return History.load(self.lake, self.workspace.catalog, snapshot)
+        return History.load(self.lake, self.workspace.catalog, self.filled())
 
 
 def fail(message: str) -> NoReturn:
@@ -106,6 +110,24 @@ def micros(text: str) -> int:
         parsed = parsed.replace(tzinfo=UTC)
     since = parsed - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def split_key(key: str, hint: str) -> tuple[str, str]:
+    """Type and value; ``-``: from the input, where they stand in no list of processes and no shell's history."""
+    kind, colon, value = (sys.stdin.readline().strip() if key == "-" else key).partition(":")
+    if not colon or not value:
+        raise typer.BadParameter("a key is written TYPE:VALUE, such as customer:C000001", param_hint=hint)
+    return kind, value
+
+
+def check_suffix(path: Path | None, suffixes: tuple[str, ...], hint: str) -> None:
+    """Nothing, or an error: the file's name must end as its kind does, in a folder that is there."""
+    if path is None:
+        return
+    if path.suffix not in suffixes:
+        raise typer.BadParameter(f"{path.name}: the name must end in {' or '.join(suffixes)}", param_hint=hint)
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}", param_hint=hint)
 
 
 def progress() -> Progress:

@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.common import JsonOption, Place, WorkspaceOption, emit, fail, micros, out, progress, say, tracking_uri
+from commands.common import (
+    JsonOption,
+    Place,
+    WorkspaceOption,
+    check_suffix,
+    emit,
+    fail,
+    micros,
+    out,
+    progress,
+    say,
+    tracking_uri,
+)
 from commands.level_tables import level_table, member_table, members_in, notes, summary, totals_of
 
 if TYPE_CHECKING:
@@ -45,8 +57,8 @@ def roll_up(
     from training.levels import rolled
     from training.score import moment
 
-    _check_suffix(file, tuple(_WRITERS), "--out")
-    _check_suffix(plot, _PICTURES, "--plot")
+    check_suffix(file, tuple(_WRITERS), "--out")
+    check_suffix(plot, _PICTURES, "--plot")
     instant = micros(at) if at else None
     place = Place.of(workspace)
     declared, version, model = place.workspace.catalog.task(task), *_champion(place, task)
@@ -78,15 +90,6 @@ def roll_up(
         console.print(line, highlight=False)
     if as_json:
         emit(summary(found, version, k, actions, totals, frame[:top], members))
-
-
-def _check_suffix(path: Path | None, suffixes: tuple[str, ...], option: str) -> None:
-    if path is None:
-        return
-    if path.suffix not in suffixes:
-        raise typer.BadParameter(f"{path.name}: the name must end in {' or '.join(suffixes)}", param_hint=option)
-    if not path.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {path.parent}", param_hint=option)
 
 
 def _champion(place: Place, task: str) -> "tuple[int, Model]":

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from commands.common import JsonOption, Place, WorkspaceOption, emit, fail, home, narrator, out, plain, progress, say
+from commands.common import (
+    JsonOption,
+    Place,
+    WorkspaceOption,
+    emit,
+    fail,
+    home,
+    narrator,
+    out,
+    plain,
+    progress,
+    say,
+    split_key,
+)
 
 KeyOption = Annotated[
     str, typer.Option("--key", help="TYPE:VALUE, such as msisdn:+32471234567; '-': read it from the input.")
@@ -28,7 +41,7 @@ def forget(
     from features.privacy.forget import forget as run
 
     place = _place(workspace)
-    kind, value = _split(key)
+    kind, value = split_key(key, "--key")
     ring = place.keyring()
     if not yes:
         say.print(
@@ -74,7 +87,7 @@ def export(
     from features.privacy.export import export as run
 
     place = _place(workspace)
-    found = run(place.lake, place.workspace.catalog, place.keyring(), *_split(key), of=of)
+    found = run(place.lake, place.workspace.catalog, place.keyring(), *split_key(key, "--key"), of=of)
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     if target is None:
         sys.stdout.write(text)
@@ -96,7 +109,7 @@ def scan(
     from features.privacy.scan import scan as run
 
     place = _place(workspace)
-    wanted = needles(place.lake, place.workspace.catalog, place.keyring(), *_split(key), of)
+    wanted = needles(place.lake, place.workspace.catalog, place.keyring(), *split_key(key, "--key"), of)
     with progress() as bar:
         narrate = narrator(bar, "scanning")
         found = run(home(), wanted, lambda done, total: narrate(f"scanning: {done:,} of {total:,} files"))
@@ -146,11 +159,3 @@ def _place(workspace: Path | None) -> Place:
     if not place.lake.snapshot().version:
         fail(f"the lake of workspace '{place.workspace.name}' is empty: nothing is kept about anybody")
     return place
-
-
-def _split(key: str) -> tuple[str, str]:
-    """Type and value; from the input they stand in no list of processes and no shell's history."""
-    kind, colon, value = (sys.stdin.readline().strip() if key == "-" else key).partition(":")
-    if not colon or not value:
-        raise typer.BadParameter("a key is written TYPE:VALUE, such as customer:C000001", param_hint="--key")
-    return kind, value

@@ -11,7 +11,7 @@ from features.dataset import instant
 from features.declare import Link
 from features.history import History
 from features.identity.merges import CONTRADICTION, NEVER_MERGED
-from features.identity.tallies import Tally, count_facts, distinct
+from features.identity.tallies import Tally, count_facts, distinct, leads_to
 
 
 class ReportError(ValueError):
@@ -20,11 +20,13 @@ class ReportError(ValueError):
 
 @dataclass(frozen=True)
 class KeyCount:
-    """Of one key type: ``heard`` of in facts or evidence; ``held``: by somebody at the instant; ``guarded``."""
+    """Of one key type: ``heard`` of in facts or evidence; ``held``: by somebody at the instant, None where
+    keys of that type never are; ``guarded``: shared by too many.
+    """
 
     key_type: str
     heard: int
-    held: int
+    held: int | None
     guarded: int
 
 
@@ -183,13 +185,13 @@ def _held(history: History, at: int, of: str) -> pd.DataFrame:
 
 
 def _key_count(history: History, name: str, at: int, heard: np.ndarray, held: pd.DataFrame, of: str) -> KeyCount:
-    ids = pd.Series(history.entities_of[name])
+    ids, leading = pd.Series(history.entities_of[name]), leads_to(history.catalog, of)
     guarded = [_known(f, at)["child"] for link, f in history.graph.guarded.items() if link.child == name]
     known = int(ids.isin(heard).sum())
     return KeyCount(
         key_type=name,
         heard=known,
-        held=known if name == of else int(ids.isin(held["key"]).sum()),
+        held=(known if name == of else int(ids.isin(held["key"]).sum())) if name in leading else None,
         guarded=int(pd.concat(guarded).nunique()) if guarded else 0,
     )
 
