@@ -1,7 +1,7 @@
 """A process of its own that forgets, for `test_forgetting_rows`: killed at a step, or beside others.
 
-forgetting_writer.py crash FOLDER STRIDE   for every so manieth step: copies FOLDER/base to FOLDER/<step> and forgets key
-                                           1 there in a child that is killed before that step, until one runs to its end
+forgetting_writer.py crash FOLDER STRIDE   at every so manieth step: copies FOLDER/base to FOLDER/<step> and forgets
+                                           key 1 there in a child that is killed before it, until one runs to its end
 forgetting_writer.py race LAKE SEED        appends rows of five keys, key 1's among them, in small batches
 """
 
@@ -19,7 +19,7 @@ from usage_rows import keys, row, table
 
 from features.lake import Lake
 
-ROWS = 60
+ROWS = 30
 
 
 def crash(folder: Path, stride: int) -> None:
