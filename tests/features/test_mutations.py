@@ -1,6 +1,7 @@
 """Break each rule on purpose, in a copy of the sources, and see the suite fail: a check of the checks.
 
-Each mutation is one replacement of text in one file. The copy runs `test_rule_of_time.py` in its own process.
+Each mutation is one replacement of text in one file. The copy runs `test_rule_of_time.py`, or `test_key_graph.py`, in
+its own process.
 """
 
 import os
@@ -49,11 +50,27 @@ MUTATIONS = {
     "ties are broken by order of arrival": (COLUMNS, "rank=rank[order]", "rank=np.arange(len(rank), dtype=np.int64)[order]"),
 }  # fmt: skip
 
+GUARDS, LINKS, MERGES, GRAPH = (f"features/identity/{name}.py" for name in ("guards", "links", "merges", "graph"))
+OF_THE_GRAPH = {
+    "one more may share a key": (GUARDS, "np.cumsum(change) > shared", "np.cumsum(change) > shared + 1"),
+    "a guard is for ever": (GUARDS, "ends = np.flatnonzero(crowded[:-1] & ~crowded[1:])", "ends = np.full(len(starts), len(instants))"),
+    "guards are ignored": (REPLAY, "if not _within(instant, guard):", "if instant > -1:"),
+    "a candidate is a link": (LINKS, 'rows = rows[rows["linked"] >= 0]', 'rows = rows.assign(linked=rows["linked"].abs())'),
+    "what was never so has ended": (LINKS, "        undone,\n", "        False,\n"),
+    "the younger id stays": (MERGES, "min(groups[key], key=lambda k: (named.get(k, FOREVER), k))", "max(groups[key], key=lambda k: (named.get(k, FOREVER), k))"),
+    "who is said to be apart is joined": (MERGES, "            refused.append((low, high))\n            continue\n", "            refused.append((low, high))\n"),
+    "guarded customers are merged": (MERGES, 'for side in ("low", "high"):', "for side in ():"),
+    "an alias still reads": (REACH, 'members[members["parent"].isin(entities)]', 'members[members["parent"].isin(entities)].assign(known_to=FOREVER)'),
+    "what belongs to an alias is lost": (REACH, "_same_as_child(compose(frame, level[link.parent]), graph.members(link.child))", "compose(frame, level[link.parent])"),
+    "old links of a touched key stay": (GRAPH, "kept = frame[~frame[\"child\"].isin(touched)]", "kept = frame"),
+}  # fmt: skip
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MUTATIONS)
+@pytest.mark.parametrize("name", [*MUTATIONS, *OF_THE_GRAPH])
 def test_the_suite_sees_the_broken_rule(name: str, tmp_path: Path) -> None:
-    path, right, wrong = MUTATIONS[name]
+    path, right, wrong = (MUTATIONS | OF_THE_GRAPH)[name]
+    suite = "test_key_graph.py" if name in OF_THE_GRAPH else "test_rule_of_time.py"
     for folder in ("features", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -69,7 +86,7 @@ def test_the_suite_sees_the_broken_rule(name: str, tmp_path: Path) -> None:
         "-q",
         "-p",
         "no:cacheprovider",
-        "tests/features/test_rule_of_time.py",
+        f"tests/features/{suite}",
     ]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1, f"survived: {name}\n{done.stdout[-2000:]}"
