@@ -19,14 +19,15 @@ class Visitors:
     such as a login: who is asked about then is no visitor any more); ``features``: what is read of a key's own
     facts; ``named_within``: a visit teaches about a customer iff the key's owner became known so soon after it.
 
-    That time is short on purpose. Who leaves, or does well, has less or more time to be named later: what is learned
-    from everyone named *some day* is learned from those who stayed.
+    That time is short on purpose: a visitor who logs in during the visit is like one who does not. Who is named days
+    later came back, because they needed something, and had not left: the longer the time, the more what is learned is
+    learned from those.
     """
 
     keys: tuple[str, ...]
     asked: Event
     features: tuple["Feature", ...]
-    named_within: str = "7d"
+    named_within: str = "1d"
 
     def __post_init__(self) -> None:
         if not self.keys or not self.features:

@@ -106,6 +106,10 @@ class Registry:
             raise RegistryError(f"{path} is not what was registered as '{name}' version {version}: its id differs")
         return Champion(version, path)
 
+    def answers(self, name: str) -> bool:
+        """Whether a model of that name is registered and has a champion."""
+        return self._champion_version(name) is not None
+
     def audit(self, name: str) -> list[AuditEntry]:
         """Every change of the alias of a model, oldest first."""
         versions = self._client.search_model_versions(f"name = '{name}'")

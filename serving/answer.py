@@ -5,11 +5,13 @@ from models.nba.catalogue import Catalogue
 from models.reasons import Reason
 from serving import words
 from serving.champion import Champions
-from serving.decide import Churn, Decision, Offer, Person
+from serving.decide import Decision, Offer, Person
 from serving.match import Match
 from serving.schemas import (
     ActionAnswer,
     ChancesAnswer,
+    ChurnGivenCustomer,
+    ChurnMixture,
     ChurnNotApplicable,
     ChurnScored,
     CutsAnswer,
@@ -22,8 +24,10 @@ from serving.schemas import (
     PartsAnswer,
     ReasonAnswer,
     RefusedAnswer,
+    VisitorAnswer,
     WordsAnswer,
 )
+from serving.scores import Churn, Need, Scores
 
 
 def answer(
@@ -37,12 +41,14 @@ def answer(
     cuts: CutsAnswer,
 ) -> DecisionAnswer:
     """The answer to a request: nothing in it names the person."""
+    found_scores = decision.scores
     return DecisionAnswer(
         decision_id=decision_id,
         match=match_answer(found),
-        churn=churn_answer(decision.churn, person.no_churn or ""),
-        needs=needs_answer(decision, actions),
-        reasons=[reason_answer(r, catalog) for r in raising_first(decision.churn)],
+        visitor=visitor_answer(person, found_scores),
+        churn=churn_answer(found_scores.churn, person.no_churn or ""),
+        needs=needs_answer(found_scores, actions),
+        reasons=[reason_answer(r, catalog) for r in raising_first(found_scores.churn)],
         currency=actions.currency,
         actions=[action_answer(offer, actions) for offer in decision.offers],
         refused=[RefusedAnswer(action=r.action, stage=r.stage, why=r.why) for r in decision.refused],
@@ -53,27 +59,50 @@ def answer(
 
 def model_answer(models: Champions) -> dict[str, ModelAnswer]:
     """Which versions answer."""
-    return {name: ModelAnswer(version=c.version, id=c.model.id) for name, c in models.named.items()}
+    return {name: ModelAnswer(version=c.version, id=c.model.id) for name, c in models.all.items()}
 
 
 def match_answer(found: Match) -> MatchAnswer:
     """Who it is, without a key."""
     keys = [MatchedKey(type=key_type, known=known) for key_type, known in found.keys]
-    return MatchAnswer(state=found.state, candidates=len(found.entities), keys=keys)
+    weights = sorted((min(w, 1.0) for w in found.weights.tolist()), reverse=True)
+    return MatchAnswer(state=found.state, candidates=len(found.entities), weights=weights, keys=keys)
 
 
-def churn_answer(churn: Churn | None, why_not: str) -> ChurnScored | ChurnNotApplicable:
+def visitor_answer(person: Person, scores: Scores) -> VisitorAnswer | None:
+    """How likely somebody without a name is a customer."""
+    if person.visitor is None or scores.customer is None:
+        return None
+    return VisitorAnswer(p_customer=scores.customer, known=person.visitor.row is not None)
+
+
+def churn_answer(
+    churn: Churn | None, why_not: str
+) -> ChurnScored | ChurnGivenCustomer | ChurnMixture | ChurnNotApplicable:
     """The curve and band, or why there is none."""
     if churn is None:
         return ChurnNotApplicable(status="not_applicable", why=why_not)
-    return ChurnScored(status="scored", curve={str(d): p for d, p in churn.curve.items()}, band=churn.band)
+    curve = {str(d): p for d, p in churn.curve.items()}
+    if churn.range is not None:
+        low, high = ({str(d): pair[i] for d, pair in churn.range.items()} for i in (0, 1))
+        return ChurnMixture(status="mixture", curve=curve, low=low, high=high, band=churn.band)
+    if churn.basis == "given_customer":
+        return ChurnGivenCustomer(status="given_customer", curve=curve, band=churn.band)
+    return ChurnScored(status="scored", curve=curve, band=churn.band)
 
 
-def needs_answer(decision: Decision, actions: Catalogue) -> list[NeedAnswer] | None:
+def needs_answer(scores: Scores, actions: Catalogue) -> list[NeedAnswer] | None:
     """Likeliest first; a need the action catalogue has no words for speaks by its name."""
-    if decision.needs is None:
+    if scores.needs is None:
         return None
-    return [NeedAnswer(need=n, words=actions.needs.get(n, n), probability=p) for n, p in decision.needs]
+    return [need_answer(need, actions) for need in scores.needs]
+
+
+def need_answer(need: Need, actions: Catalogue) -> NeedAnswer:
+    """A need in the catalogue's words."""
+    low, high = need.range or (None, None)
+    words = actions.needs.get(need.name, need.name)
+    return NeedAnswer(need=need.name, words=words, probability=need.probability, low=low, high=high)
 
 
 def raising_first(churn: Churn | None) -> list[Reason]:
@@ -83,7 +112,8 @@ def raising_first(churn: Churn | None) -> list[Reason]:
 
 def reason_answer(reason: Reason, catalog: Catalog) -> ReasonAnswer:
     """A reason in the catalogue's words."""
-    declared = {f.name: f for f in catalog.features}
+    read = (*catalog.features, *(catalog.visitors.features if catalog.visitors else ()))
+    declared = {f.name: f for f in read}
     facts = [
         FactAnswer(
             feature=name,

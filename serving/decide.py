@@ -2,21 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from features.conditions import DAY
 from models.nba import rules, value
 from models.nba.catalogue import Action, Catalogue
 from models.nba.rules import People, Refusal
-from models.reasons import Reason, reasons
 from serving.champion import Champions
-
-_SHOWN = 5
-_SMALLEST = 0.05
-"""Points of risk; a smaller effect would be said as 0.0."""
+from serving.scores import Candidates, Scores, Visitor, of_candidates, of_customer, of_visitor
 
 
 @dataclass(frozen=True)
@@ -25,6 +19,7 @@ class Person:
 
     ``no_churn`` and ``no_needs`` say why no score may be given (``None``: it may). ``certain``: it is not open which
     of several customers it is. ``objects``: they object to profiling; their row has only what service needs.
+    ``candidates`` has those it may be where that is open, ``visitor`` what is known of somebody without a name.
     """
 
     row: pd.DataFrame
@@ -32,20 +27,8 @@ class Person:
     no_churn: str | None
     no_needs: str | None
     objects: bool = False
-
-
-@dataclass(frozen=True)
-class Churn:
-    """Days after the cut -> probability of having left by then, and where the last stands among all customers."""
-
-    curve: Mapping[int, float]
-    band: Literal["low", "medium", "high"]
-    reasons: tuple[Reason, ...]
-
-    @property
-    def risk(self) -> float:
-        """The probability at the last horizon."""
-        return self.curve[max(self.curve)]
+    candidates: Candidates | None = None
+    visitor: Visitor | None = None
 
 
 @dataclass(frozen=True)
@@ -63,50 +46,38 @@ class Offer:
 
 @dataclass(frozen=True)
 class Decision:
-    """``churn`` and ``needs`` (likeliest first) are ``None`` where the person has no such score."""
+    """What is likely, what to do, and what may not be done."""
 
-    churn: Churn | None
-    needs: tuple[tuple[str, float], ...] | None
+    scores: Scores
     offers: tuple[Offer, ...]
     refused: tuple[Refusal, ...]
 
 
 def decide(person: Person, models: Champions, actions: Catalogue, channel: str, limit: int) -> Decision:
     """What is likely, why, and the at most ``limit`` best things to do on a channel."""
-    churn = None if person.no_churn else score_churn(models, person.row)
-    needs = None if person.no_needs else score_needs(models, person.row)
+    found = scores(person, models)
     row = person.row[list(actions.reads)]
     people = People.of(row, np.array([person.certain]), channel, np.array([person.objects]))
-    return Decision(
-        churn,
-        needs,
-        tuple(offers(people, churn, dict(needs or ()), actions, limit)),
-        tuple(rules.refusals(actions, people, 0)),
-    )
+    return Decision(found, tuple(offers(people, found, actions, limit)), tuple(rules.refusals(actions, people, 0)))
 
 
-def score_churn(models: Champions, row: pd.DataFrame) -> Churn:
-    """The risk of leaving, its band, and the strongest reasons."""
-    model, label = models.churn.model, models.churn_label
-    row = row[list(model.features)]
-    curve = model.predict(row)[label][0]
-    days = [edge // DAY for edge in model.edges]
-    why = tuple(r for r in reasons(model, row, label)[:_SHOWN] if abs(r.effect) >= _SMALLEST)
-    return Churn(dict(zip(days, curve.tolist(), strict=True)), model.band(label, float(curve[-1])), why)
+def scores(person: Person, models: Champions) -> Scores:
+    """What is likely of a person, by how much is known of who it is."""
+    if person.visitor is not None:
+        return of_visitor(models, person.visitor)
+    if person.candidates is not None:
+        return of_candidates(models, person.candidates)
+    return of_customer(models, person.row, churn=not person.no_churn, needs=not person.no_needs)
 
 
-def score_needs(models: Champions, row: pd.DataFrame) -> tuple[tuple[str, float], ...]:
-    """(need, probability at the last horizon), likeliest first, ties by name."""
-    model = models.needs.model
-    found = {need: float(p[0, -1]) for need, p in model.predict(row[list(model.features)]).items()}
-    return tuple(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+def offers(people: People, found: Scores, actions: Catalogue, limit: int) -> list[Offer]:
+    """The best allowed actions of the first of ``people``. Nothing is drawn yet, so every propensity is 1.
 
-
-def offers(
-    people: People, churn: Churn | None, needs: Mapping[str, float], actions: Catalogue, limit: int
-) -> list[Offer]:
-    """The best allowed actions of the first of ``people``. Nothing is drawn yet, so every propensity is 1."""
-    risk = np.array([churn.risk if churn else np.nan])
+    What somebody would do as a customer counts as often as they are one.
+    """
+    customer = 1.0 if found.customer is None else found.customer
+    needs = {need.name: customer * need.probability for need in found.needs or ()}
+    risk = np.array([customer * found.churn.risk if found.churn else np.nan])
     worth = value.customer_value(actions, people.columns[actions.customer_value.monthly_value])
     parts = value.parts(actions, {need: np.array([p]) for need, p in needs.items()}, risk, worth)
     stay = np.nan_to_num(value.stay_effect(actions, risk)[0], nan=0.0)

@@ -1,7 +1,7 @@
 """From a request to an answer: look up, read, decide, say. Loaded once, then only read."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,16 +10,18 @@ from features import objection
 from features.declare import Feature, Task
 from features.history import History
 from features.rules import holds
+from features.visitors import heard_of, own_facts
 from serving.answer import answer
 from serving.champion import CHURN, NEEDS
 from serving.decide import Person, decide
 from serving.match import Match, key_ids, match
 from serving.resources import Resources
 from serving.schemas import CutsAnswer, DecisionAnswer, DecisionRequest
+from serving.scores import Candidates, Visitor
 from serving.settings import Settings, instant
 
 _NOT_ONE = {
-    "ambiguous": "the keys belong to different customers",
+    "ambiguous": "it is open which customer it is, and of none of them a score may be given",
     "unidentified": "no customer is known by these keys",
 }
 
@@ -75,20 +77,53 @@ class Engine:
         )
 
     def _person(self, found: Match, windows_end: int, now: int) -> Person:
-        """What is known of the one candidate; of nobody else is anything read.
+        """What is known of the one candidate, of each of several, or of keys without a name.
 
         ``windows_end`` is ``now``, or earlier where a feed ends before: a window past its feed's end would be missing,
         and the whole score with it.
         """
-        if found.state != "identified":
-            why = _NOT_ONE[found.state]
-            return Person(missing(self.features), found.state != "ambiguous", why, why)
+        if found.state == "unidentified":
+            return self._stranger(found, now)
+        if found.state == "ambiguous":
+            return self._one_of(found, windows_end, now)
         entity, entities = self._churn.entity, found.entities
         cutoff, seen = np.array([windows_end]), np.array([now])
         if objection.objects(self.history, entity, entities, seen, seen)[0]:
             return self._objector(found, cutoff, seen)
         row = self.history.frame(entity, entities, cutoff, self.features, seen)
         return Person(row, True, self._not_eligible(CHURN, row), self._not_eligible(NEEDS, row))
+
+    def _stranger(self, found: Match, now: int) -> Person:
+        """Nobody is known by these keys: their own facts are read together, where there is a model of visitors."""
+        why, visitors = _NOT_ONE["unidentified"], self.resources.workspace.catalog.visitors
+        unknown = Person(missing(self.features), True, why, why)
+        keys = [i for i, (kind, _) in zip(found.ids, found.keys, strict=True) if visitors and kind in visitors.keys]
+        if visitors is None or not keys or not self.resources.champions.visitors:
+            return unknown
+        cutoff = min(now, self.history.covered_to(visitors.features))
+        row = None
+        if heard_of(self.history, keys, cutoff, now):
+            row = own_facts(self.history, keys, cutoff, now, visitors.features)
+        return replace(unknown, visitor=Visitor(row))
+
+    def _one_of(self, found: Match, windows_end: int, now: int) -> Person:
+        """Several candidates, or one who is not certain: each as they stand, without those who object."""
+        entity = self._churn.entity
+        seen = np.full(len(found.entities), now)
+        objecting = objection.objects(self.history, entity, found.entities, seen, seen)
+        entities, seen = found.entities[~objecting], seen[~objecting]
+        rows = self.history.frame(entity, entities, np.full(len(entities), windows_end), self.features, seen)
+        tasks = (self.resources.workspace.catalog.task(name) for name in (CHURN, NEEDS))
+        churn, needs = (holds(task.eligible, rows) for task in tasks)
+        why = _NOT_ONE["ambiguous"]
+        return Person(
+            missing(self.features),
+            False,
+            None if churn.any() else why,
+            None if needs.any() else why,
+            objects=bool(objecting.any()),
+            candidates=Candidates(rows, found.weights[~objecting], churn, needs),
+        )
 
     def _objector(self, found: Match, cutoff: np.ndarray, seen: np.ndarray) -> Person:
         """Of who objects to profiling only what service messages ask for is read; all else is as unknown."""
@@ -110,8 +145,13 @@ class Engine:
 
     def _warm(self) -> None:
         now = self.settings.now(self.history.end)
-        for somebody in (self.history.entities_of[self._churn.entity][:1], np.empty(0, np.int64)):
-            self._decide(Match(somebody, ()), self.resources.actions.actions[0].channels[0], 1, now)
+        channel, visitors = self.resources.actions.actions[0].channels[0], self.resources.workspace.catalog.visitors
+        known = self.history.entities_of[self._churn.entity]
+        for somebody, weight in ((known[:1], 1.0), (known[:2], 0.5)):
+            self._decide(Match(somebody, np.full(len(somebody), weight), (), ()), channel, 1, now)
+        for key_type in visitors.keys if visitors else ():
+            for key in (*self.history.entities_of[key_type][:1].tolist(), 0):
+                self._decide(Match(known[:0], np.empty(0), ((key_type, False),), (key,)), channel, 1, now)
 
 
 def missing(features: tuple[Feature, ...]) -> pd.DataFrame:

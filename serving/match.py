@@ -11,20 +11,30 @@ from features.identity.keys import KeyRing
 from serving.errors import FieldError, Problem
 from serving.schemas import Key
 
+CERTAIN = 0.9
+"""From this weight on a candidate is taken for who it is: what a browser that somebody logged in with is trusted."""
+
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Match:
-    """``entities``: (c,) int64 the candidates; ``keys``: type of each key asked with, and whether it is anyone's."""
+    """``entities``, ``weights``: (c,) the candidates and how likely each is; what they leave of 1 is none of them.
+
+    ``keys``: type of each key asked with, and whether it may be anyone's; ``ids`` their ids, in the same order.
+    """
 
     entities: np.ndarray
+    weights: np.ndarray
     keys: tuple[tuple[str, bool], ...]
+    ids: tuple[int, ...]
 
     @property
     def state(self) -> Literal["identified", "ambiguous", "unidentified"]:
-        """One candidate, several, or none."""
-        if len(self.entities) == 1:
-            return "identified"
-        return "ambiguous" if len(self.entities) else "unidentified"
+        """One certain candidate, others, or none."""
+        if not len(self.entities):
+            return "unidentified"
+        return "identified" if len(self.entities) == 1 and self.weights[0] >= CERTAIN - _ROUNDING else "ambiguous"
 
 
 def key_ids(keyring: KeyRing, key_types: Sequence[str], keys: Sequence[Key]) -> list[tuple[str, int]]:
@@ -49,7 +59,12 @@ def key_ids(keyring: KeyRing, key_types: Sequence[str], keys: Sequence[Key]) -> 
 
 
 def match(history: History, entity_type: str, keys: Sequence[tuple[str, int]], now: int, seen: int) -> Match:
-    """Who held the keys at ``now``, as known at ``seen`` (UTC microseconds). A key nobody is known by is no error."""
-    holders = [history.find(key_type, key_id, now, seen, entity_type) for key_type, key_id in keys]
-    entities = np.unique(np.concatenate(holders))
-    return Match(entities, tuple((key_type, bool(len(h))) for (key_type, _), h in zip(keys, holders, strict=True)))
+    """Who may come with the keys at ``now``, as known at ``seen`` (UTC microseconds); who is `CERTAIN` stands alone.
+
+    A key nobody is known by is no error.
+    """
+    entities, weights = history.candidates(keys, now, seen, entity_type)
+    if len(weights) and weights.max() >= CERTAIN - _ROUNDING:
+        entities, weights = entities[[weights.argmax()]], weights[[weights.argmax()]]
+    told = tuple((key[0], bool(len(history.candidates([key], now, seen, entity_type)[0]))) for key in keys)
+    return Match(entities, weights, told, tuple(key_id for _, key_id in keys))

@@ -48,10 +48,13 @@ class MatchedKey(Form):
 
 
 class MatchAnswer(Form):
-    """Who the keys belong to: one customer, several (``candidates`` says how many) or nobody known."""
+    """Who the keys belong to: one customer, one of several (``candidates`` says how many), or nobody known."""
 
     state: Literal["identified", "ambiguous", "unidentified"]
     candidates: int = Field(ge=0)
+    weights: list[Probability] = Field(
+        description="how likely it is each of the candidates, likeliest first; what is left of 1 is none of them"
+    )
     keys: list[MatchedKey]
 
 
@@ -63,6 +66,24 @@ class ChurnScored(Form):
     band: Literal["low", "medium", "high"]
 
 
+class ChurnGivenCustomer(Form):
+    """Nobody known: the risk of leaving if they are a customer (see ``visitor`` for how likely that is)."""
+
+    status: Literal["given_customer"]
+    curve: dict[str, Probability] = Field(description="days after now -> probability of having left; never falls")
+    band: Literal["low", "medium", "high"]
+
+
+class ChurnMixture(Form):
+    """Several candidates: their risks of leaving, summed by their weights, with the lowest and the highest of them."""
+
+    status: Literal["mixture"]
+    curve: dict[str, Probability]
+    low: dict[str, Probability]
+    high: dict[str, Probability]
+    band: Literal["low", "medium", "high"]
+
+
 class ChurnNotApplicable(Form):
     """No risk of leaving is given, and why."""
 
@@ -71,11 +92,23 @@ class ChurnNotApplicable(Form):
 
 
 class NeedAnswer(Form):
-    """How likely the person is to need something soon."""
+    """How likely the person is to need something soon, given that they are a customer.
+
+    ``low`` and ``high``: the range over several candidates; null where there are not several.
+    """
 
     need: str
     words: str
     probability: Probability
+    low: Probability | None = None
+    high: Probability | None = None
+
+
+class VisitorAnswer(Form):
+    """Somebody without a name. ``known``: their keys have facts of their own; else the scores are base rates."""
+
+    p_customer: Probability = Field(description="how likely they are a customer a score may be given of")
+    known: bool
 
 
 class FactAnswer(Form):
@@ -167,7 +200,10 @@ class DecisionAnswer(Form):
 
     decision_id: str
     match: MatchAnswer
-    churn: Annotated[ChurnScored | ChurnNotApplicable, Field(discriminator="status")]
+    visitor: VisitorAnswer | None = Field(description="null where somebody is known, or where no visitors are scored")
+    churn: Annotated[
+        ChurnScored | ChurnGivenCustomer | ChurnMixture | ChurnNotApplicable, Field(discriminator="status")
+    ]
     needs: list[NeedAnswer] | None = Field(description="likeliest first; null where none may be predicted")
     reasons: list[ReasonAnswer]
     currency: str

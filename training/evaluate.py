@@ -58,7 +58,7 @@ def records(detail: pd.DataFrame) -> list[dict[str, object]]:
 
 def flat(detail: pd.DataFrame) -> dict[str, float]:
     """``label.horizon.metric`` -> figure, for every figure of a `table` that could be computed."""
-    found = {}
+    found: dict[str, float] = {}
     for row in detail.to_dict(orient="records"):
         place = f"{row.pop('label')}.{row.pop('horizon')}"
         found |= {f"{place}.{k}": float(v) for k, v in row.items() if v == v}

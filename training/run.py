@@ -236,7 +236,7 @@ def _log_files(client: MlflowClient, run_id: str, record: TrainRecord) -> TrainR
         record.detail.to_csv(folder / "metrics.csv", index=False)
         if record.visitors:
             named = replace(record.visitors.model, id=bundle.save(record.visitors.model, folder / VISITORS))
-            record = replace(record, visitors=replace(record.visitors, model=named))
             record.visitors.detail.to_csv(folder / "visitors.csv", index=False)
+            record = replace(record, visitors=replace(record.visitors, model=named))
         client.log_artifacts(run_id, str(folder))
     return record

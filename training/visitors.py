@@ -73,7 +73,6 @@ def small(params: Params) -> Params:
         params,
         num_leaves=min(params.num_leaves, 7),
         learning_rate=max(params.learning_rate, 0.1),
-        min_child_samples=max(params.min_child_samples, 100),
         most_periods=min(params.most_periods, 200_000),
     )
 

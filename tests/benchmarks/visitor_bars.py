@@ -73,7 +73,8 @@ def outcomes(history: History, task: Task, model: Model, said: Truth, train: tup
     """One row per label and horizon: metrics given a customer, and the AUC of the base rates of site and segment.
 
     The base rates are those of the true customer's cell: they know who it is, which the model does not. ``joint_auc``
-    asks of everyone, also of who is no customer, whether they are one *and* it comes.
+    asks of everyone, also of who is no customer, whether they are one *and* it comes; who is none has no cell, and gets
+    the mean of the others as base rate.
     """
     seen = history.end + 1
     ended = already_ended(history, task, said.entity, said.found.cutoff[said.row], seen)
@@ -92,10 +93,16 @@ def outcomes(history: History, task: Task, model: Model, said: Truth, train: tup
             y = ((outcome.ending == EVENT) & (outcome.after < edge))[known].astype(int)
             if not y.any():
                 continue
-            base = max(metrics.auc(y, _rates(past, cells, i, edge, asked, n)[known]) for n in SHRINK)
-            p = curves[outcome.name][:, k]
-            scores = {"label": outcome.name, "days": edge // DAY, **metrics.score(y, p[known]), "base_auc": base}
+            rates = [_rates(past, cells, i, edge, asked, n)[known] for n in SHRINK]
             everyone = np.concatenate([y, np.zeros(stranger.sum(), int)])
+            base = {
+                "base_auc": max(metrics.auc(y, r) for r in rates),
+                "joint_base_auc": max(
+                    metrics.auc(everyone, np.append(r, np.full(stranger.sum(), r.mean()))) for r in rates
+                ),
+            }
+            p = curves[outcome.name][:, k]
+            scores = {"label": outcome.name, "days": edge // DAY, **metrics.score(y, p[known]), **base}
             both = [(chance[row] * p)[known], chance[stranger] * strangers[outcome.name][:, k]]
             found.append({**scores, "joint_auc": metrics.auc(everyone, np.concatenate(both))})
     return pd.DataFrame(found)

@@ -20,6 +20,7 @@ from features.identity.keys import KeyRing, load_secret
 from features.ingest import append_facts
 from features.lake import Lake
 from features.objection import objects
+from features.visitors import build_visitors
 from features.workspace import load_workspace
 from models.hazard import Params
 from serving.settings import Settings
@@ -146,5 +147,10 @@ def _train(history: History, name: str, settings: Settings) -> TrainRecord:
     middle = history.start + (history.end - history.start) * 2 // 3
     train_data = build(history, task, history.start, middle, middle)
     test_data = build(history, task, middle, history.end - duration("1d"), history.end)
-    record = train(train_data, test_data, settings=fit.Settings(params=PARAMS))
+    unnamed = (
+        build_visitors(history, task, history.start, middle, middle),
+        build_visitors(history, task, middle, history.end - duration("1d"), history.end),
+    )
+    record = train(train_data, test_data, settings=fit.Settings(params=PARAMS), visitors=unnamed)
+    assert record.visitors, record.headline["notes"]
     return track(record, settings.models, str(settings.home / "mlartifacts"), who="tests")

@@ -52,11 +52,14 @@ def test_an_answer_is_whole_and_its_parts_agree(service: Service) -> None:
     for customer in service.operator.active[:40]:
         answer = service.ask(("customer", customer), limit=20).json()
         actions = answer["actions"]
+        (weight,) = answer["match"].pop("weights")
+        assert weight == pytest.approx(1, abs=1e-5)
         assert answer["match"] == {
             "state": "identified",
             "candidates": 1,
             "keys": [{"type": "customer", "known": True}],
         }
+        assert answer["visitor"] is None
         assert [a["slot"] for a in actions] == list(range(1, len(actions) + 1))
         assert [a["value"] for a in actions] == sorted((a["value"] for a in actions), reverse=True)
         assert "do_nothing" in {a["action"] for a in actions}
@@ -102,9 +105,13 @@ def test_a_visitor_nobody_knows_is_unidentified_and_gets_only_what_needs_no_name
     answer = service.ask(("cookie", "never seen before"), channel="web")
     assert answer.status_code == 200
     body = answer.json()
-    assert body["match"] == {"state": "unidentified", "candidates": 0, "keys": [{"type": "cookie", "known": False}]}
-    assert body["churn"]["status"] == "not_applicable"
-    assert body["needs"] is None
+    assert body["match"] == {
+        "state": "unidentified",
+        "candidates": 0,
+        "weights": [],
+        "keys": [{"type": "cookie", "known": False}],
+    }
+    assert body["churn"]["status"] == "given_customer"
     assert [a["action"] for a in body["actions"]] == ["say_who_you_are", "do_nothing"]
 
 
@@ -112,7 +119,7 @@ def test_keys_of_two_customers_are_ambiguous_and_only_harmless_actions_are_left(
     one, other = service.operator.active[:2]
     body = service.ask(("customer", one), ("customer", other), limit=20).json()
     assert (body["match"]["state"], body["match"]["candidates"]) == ("ambiguous", 2)
-    assert body["churn"]["status"] == "not_applicable"
+    assert body["churn"]["status"] == "mixture"
     assert body["reasons"] == []
     assert {a["kind"] for a in body["actions"]} <= {"service_message", "nothing"}
 

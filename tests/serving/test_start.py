@@ -24,7 +24,7 @@ def test_health_needs_no_key_and_readiness_names_the_models(service: Service) ->
     assert service.client.get("/healthz").json() == {"status": "alive"}
     ready = service.client.get("/readyz").json()
     assert ready["status"] == "ready"
-    assert set(ready["model"]) == {"churn", "needs"}
+    assert set(ready["model"]) == {"churn", "needs", "churn.visitors", "needs.visitors"}
 
 
 def test_probes_that_want_no_body_are_answered_without_one(service: Service) -> None:
@@ -155,7 +155,7 @@ def test_a_workspace_answers_with_its_own_models_and_never_with_those_of_another
         wait_until_ready(client)
         body = Service(operator, client, headers).ask(("customer", operator.active[0])).json()
     assert body["churn"]["status"] == "scored"
-    assert set(body["model"]) == {"churn", "needs"}
+    assert set(body["model"]) == {"churn", "needs", "churn.visitors", "needs.visitors"}
 
 
 def test_a_short_secret_stops_the_start(operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,151 @@
+"""Those nobody has a name for, and those who may be one of several: what is said of them over a real server."""
+
+import numpy as np
+import pytest
+from running import Service
+from small_operator import Operator
+
+from features import objection
+from features.visitors import NAMED, own_facts, visits
+from models import bundle
+from models.bundle import Model
+from models.registry import Registry
+from serving import champion
+from serving.engine import Engine
+from serving.errors import StartError
+from serving.match import CERTAIN, match
+from serving.resources import open_resources
+from serving.schemas import ChurnMixture, DecisionRequest
+
+
+def visitor_model(operator: Operator, task: str) -> Model:
+    return bundle.load(Registry(operator.settings.models).champion(f"{task}.visitors").path)
+
+
+def unnamed(operator: Operator) -> np.ndarray:
+    """Ids of cookies that were used and are nobody's that is known at the end, the latest first."""
+    history = operator.history
+    found = visits(history, "customer", history.start, history.end)
+    end = np.full(len(found), history.end)
+    row, _ = history.owners("customer", found.key, end, end)
+    free = np.bincount(row, minlength=len(found)) == 0
+    return found.key[free][np.argsort(-found.cutoff[free])]
+
+
+@pytest.fixture(scope="module")
+def engine(operator: Operator) -> Engine:
+    return Engine.load(operator.settings, open_resources(operator.settings))
+
+
+def person_with(engine: Engine, *keys: tuple[str, int]):
+    now = engine.history.end
+    return engine._person(match(engine.history, "customer", keys, now, now), now, now)
+
+
+def test_a_key_never_seen_gets_the_base_rates(service: Service) -> None:
+    body = service.ask(("cookie", "never seen before"), channel="web").json()
+    churn, needs = (visitor_model(service.operator, task) for task in ("churn", "needs"))
+    rates = churn.manifest.labels
+    assert body["visitor"] == {"p_customer": rates[NAMED].base[-1], "known": False}
+    assert body["churn"]["curve"] == dict(zip(("30", "60", "90"), rates["leaves"].base, strict=True))
+    told = {n["need"]: n["probability"] for n in body["needs"]}
+    assert told == {n: spec.base[-1] for n, spec in needs.manifest.labels.items() if n != NAMED}
+    assert list(told.values()) == sorted(told.values(), reverse=True)
+    assert body["reasons"] == []
+    assert {"churn.visitors", "needs.visitors"} <= body["model"].keys()
+
+
+def test_a_visitor_is_scored_from_the_facts_of_the_key_alone(engine: Engine, operator: Operator) -> None:
+    key = int(unnamed(operator)[0])
+    person = person_with(engine, ("cookie", key))
+    declared = operator.history.catalog.visitors
+    row = own_facts(operator.history, [key], operator.history.end, operator.history.end, declared.features)
+    assert person.visitor is not None
+    assert person.visitor.row is not None
+    assert person.visitor.row.equals(row)
+    assert row.notna().any(axis=None)
+    assert person.row.isna().all(axis=None), "nothing of a customer may be read"
+
+
+def test_several_keys_without_a_name_are_read_together(engine: Engine, operator: Operator) -> None:
+    one, other = (int(key) for key in unnamed(operator)[:2])
+    both = person_with(engine, ("cookie", one), ("cookie", other)).visitor
+    again = person_with(engine, ("cookie", other), ("cookie", one), ("cookie", one)).visitor
+    alone = [person_with(engine, ("cookie", key)).visitor for key in (one, other)]
+    since = "journey_action_view_since_last"
+    assert both.row.equals(again.row)
+    soonest = (
+        np.nanmin([v.row[since].iloc[0] for v in alone]) if any(v.row[since].notna().any() for v in alone) else None
+    )
+    assert both.row[since].iloc[0] == soonest or soonest is None
+    assert both.row.notna().sum(axis=1).iloc[0] >= max(v.row.notna().sum(axis=1).iloc[0] for v in alone)
+
+
+def test_keys_visitors_are_not_asked_by_get_no_score(service: Service) -> None:
+    body = service.ask(("loyalty", "2790 0000 9999"), channel="retail").json()
+    assert (body["match"]["state"], body["visitor"], body["needs"]) == ("unidentified", None, None)
+    assert body["churn"]["status"] == "not_applicable"
+
+
+def test_needs_of_a_visitor_count_as_often_as_they_are_a_customer(service: Service) -> None:
+    body = service.ask(("cookie", "never seen before"), channel="web", limit=20).json()
+    assert 0 < body["visitor"]["p_customer"] < 1
+    told = {n["need"]: n["probability"] for n in body["needs"]}
+    for action in body["actions"]:
+        need = action["probability"]["need"]
+        assert need is None or need <= body["visitor"]["p_customer"] * max(told.values()) + 1e-12
+
+
+def test_several_candidates_are_their_mixture_with_its_range(engine: Engine, operator: Operator) -> None:
+    names = operator.active[:2]
+    body = {"channel": "web", "keys": [{"type": "customer", "value": name} for name in names]}
+    answer = engine.answer(DecisionRequest.model_validate(body))
+    alone = [engine.answer(DecisionRequest.model_validate({**body, "keys": [key]})) for key in body["keys"]]
+    assert (answer.match.state, answer.match.candidates) == ("ambiguous", 2)
+    assert answer.match.weights == pytest.approx([0.5, 0.5], abs=1e-3)
+    assert isinstance(answer.churn, ChurnMixture)
+    for days, p in answer.churn.curve.items():
+        parts = [a.churn.curve[days] for a in alone]
+        assert (answer.churn.low[days], answer.churn.high[days]) == (min(parts), max(parts))
+        assert p == pytest.approx(np.mean(parts), abs=1e-6)
+    for need in answer.needs or []:
+        parts = [next(n.probability for n in a.needs or [] if n.need == need.need) for a in alone]
+        assert (need.low, need.high) == (min(parts), max(parts))
+        assert need.low <= need.probability <= need.high
+    ids = [str(operator.keyring.key_id("customer", name)) for name in names]
+    text = answer.model_dump_json()
+    assert not [secret for secret in (*names, *ids) if secret in text]
+
+
+def test_who_has_left_is_no_part_of_the_mixture(engine: Engine, operator: Operator) -> None:
+    history, active = operator.history, operator.active[0]
+    known = history.entities_of["customer"]
+    task = history.catalog.task("churn")
+    ends = np.full(len(known), history.end)
+    left = ~history.eligible(task, known, ends) & ~objection.objects(history, "customer", known, ends)
+    gone = int(known[left][0])
+    keys = [("customer", operator.keyring.key_id("customer", active)), ("customer", gone)]
+    several = person_with(engine, *keys).candidates
+    assert several is not None
+    assert sorted(several.churn.tolist()) == [False, True]
+
+
+def test_a_login_makes_a_visitor_somebody(engine: Engine, operator: Operator) -> None:
+    """Just before the link of a browser was known its owner is nobody; afterwards they are identified."""
+    history = operator.history
+    customer = operator.active_with("cookie")
+    key = operator.keyring.key_id("cookie", operator.keys[customer]["cookie"])
+    link = next(f for link, f in history.graph.links.items() if (link.child, link.parent) == ("cookie", "customer"))
+    linked = int(link.loc[link["child"] == key, "known_from"].min())
+    before, after = (match(history, "customer", [("cookie", key)], now, now) for now in (linked, linked + 1))
+    assert before.state == "unidentified"
+    assert after.state == "identified"
+    assert after.weights[0] >= CERTAIN - 1e-9
+    assert after.entities.tolist() == [operator.keyring.key_id("customer", customer)]
+
+
+def test_models_that_tell_of_other_outcomes_do_not_answer_together(operator: Operator) -> None:
+    churn, visitor = operator.records[0].model, operator.records[0].visitors.model
+    champion._belong_together("churn", churn, visitor)
+    with pytest.raises(StartError, match=r"'needs' and 'needs.visitors' are not about the same outcomes"):
+        champion._belong_together("needs", operator.records[1].model, visitor)
