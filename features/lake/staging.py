@@ -103,10 +103,9 @@ class Staging:
     ) -> None:
         """Sets a batch aside: rows of exactly the source's schema, their keys (`KEYS`), rejects (`rejects.QUARANTINE`).
 
-        ``tags`` (`TAGS`): what forgotten keys are recognised by, of every key of the rows and rejects.
-
         ``positions``: int64, rising, the rows' places in the input (default: counted, 1 first); of two rows that
-        contradict each other the earlier is kept. Raises `ValueError` naming the column that is missing, too many, of
+        contradict each other the earlier is kept. ``tags`` (`TAGS`): of every key of the rows and the rejects, what it
+        is recognised by when it was forgotten; needed once anybody was. Raises `ValueError` naming the column that is missing, too many, of
         another type, or null where it must not be.
         """
         _check(rows, self.source.schema, self.source.name)

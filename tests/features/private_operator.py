@@ -51,11 +51,12 @@ class Operator:
         return History.load(self.lake, CATALOG)
 
     def frame(self, names, before: int = 0):
-        """All features of customers, so many days before the end."""
+        """All features of customers, so many days before the end, but those of their household as a whole."""
+        features = [f for f in CATALOG.features if f.of != "account"]
         history = self.history()
         entities = np.array([self.ring.key_id("customer", name) for name in names], np.int64)
         cutoffs = np.full(len(entities), history.end - before * 86_400_000_000)
-        return history.frame("customer", entities, cutoffs, CATALOG.features)
+        return history.frame("customer", entities, cutoffs, features)
 
 
 def operator(folder: Path, customers: int = 80, months: int = 3) -> Operator:
