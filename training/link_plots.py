@@ -15,7 +15,7 @@ _FEW = 0.01
 
 def figure(report: LinkReport) -> Figure:
     """Left: the share of each month's touches that nobody was, and is, known behind. Right: the same by phase."""
-    drawn = Figure(figsize=(12, 5), layout="constrained")
+    drawn = Figure(figsize=(12, 5.5), layout="constrained")
     FigureCanvasAgg(drawn)
     touches = report.touches[0].facts if report.touches else 0
     drawn.suptitle(f"{touches:,} touches of the journey, by whom is known behind them on {report.at[:10]}")
@@ -43,12 +43,12 @@ def _months(axes: Axes, report: LinkReport) -> None:
     axes.plot(place, now, color=_BLUE, marker="o", markersize=4, label="nobody known now")
     axes.plot(place, guarded, color=_ORANGE, linestyle="--", label="of those, as too many share the key")
     axes.set_xticks(place, [month.name for month in months], rotation=45, ha="right")
-    axes.set_ylim(0, 1.35 * max(0.01, float(first.max(initial=0))))
+    axes.set_ylim(0, 1.1 * max(0.01, float(first.max(initial=0))))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_title("Over time")
     axes.set_ylabel("share of the month's touches")
     axes.grid(alpha=0.25)
-    axes.legend(loc="upper right", frameon=False, ncols=2, fontsize=9)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False, ncols=2)
 
 
 def _phases(axes: Axes, report: LinkReport) -> None:
@@ -68,4 +68,4 @@ def _phases(axes: Axes, report: LinkReport) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_title("By phase")
     axes.set_xlabel("share of the phase's touches")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False, ncols=4)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False, ncols=2)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from features.declare import Link
 from features.history import History
 from features.identity.chain import Statement, ending, known_at, links_up, spoken, statements
-from features.identity.evidence import APART, LINKED
+from features.identity.evidence import APART, CANDIDATE
 from features.identity.report import words
 from features.identity.tallies import leads_to
 
@@ -126,13 +126,16 @@ def _then_or_later(link: Link, key: int, over: pd.DataFrame, rows: pd.DataFrame,
 def _said(link: Link, key: int, rows: pd.DataFrame, seen: int) -> Iterator[Reason]:
     """What links nothing: candidates, and being apart from somebody."""
     believed = known_at(rows, seen)
-    for row in believed[~believed["state"].isin([LINKED, APART])].to_dict(orient="records"):
+    for row in believed[believed["state"] == CANDIDATE].to_dict(orient="records"):
         said = statements(believed[believed["id"] == row["id"]])
         yield Reason(
             "candidate", link.child, key, words(link), row["other_id"], row["at"], row["known_at"], evidence=said
         )
-    apart = believed[believed["state"] == APART]
-    if len(apart) and not believed["linked"].any():
+    apart, linked = believed[believed["state"] == APART], believed[believed["linked"]]
+    if link.undone:
+        last = believed[believed["state"] != CANDIDATE].drop_duplicates("other_id", keep="last")
+        linked = last[last["linked"]]
+    if len(apart) and not len(linked):
         last = apart.iloc[-1]
         yield Reason(
             "apart", link.child, key, words(link), int(last["other_id"]), int(last["at"]), int(last["known_at"]),

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from features.dataset import instant
 from features.declare import Link
+from features.facts import PHASES
 from features.history import History
 from features.identity.merges import CONTRADICTION, NEVER_MERGED
 from features.identity.tallies import Tally, count_facts, distinct, leads_to
@@ -139,7 +140,7 @@ def link_report(
         sources=counted.by("source"),
         key_types=counted.by("key_type"),
         touches=touches.by(None),
-        phases=touches.by("phase"),
+        phases=tuple(sorted(touches.by("phase"), key=lambda tally: PHASES.index(tally.name))),
         channels=touches.by("channel"),
         months=touches.by("month"),
         elsewhere=counted.elsewhere,
