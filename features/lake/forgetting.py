@@ -145,12 +145,13 @@ def _ended(root: Path, base: Snapshot, source: str, found: list[_Struck]) -> dic
     """(id, known_at) of what goes -> the void row that ends the kept fact which it ended."""
     gone = pa.concat_tables([struck.turns for struck in found]).select(["id", "known_at"])
     files = [base.stored[p] for p in base.files.get(source, ())]
+    keys = "".join(f', kept."{c.name}"' for c in declared(source).columns if c.kind == "key")
     with store.opened(root, files) as con:
         store.view(con, "stored", revisions.stored_schema(declared(source)), [root / f.path for f in files])
         con.register("gone", gone)
-        rows = con.sql("""
+        rows = con.sql(f"""
             WITH kept AS (SELECT * FROM stored SEMI JOIN gone USING (id) ANTI JOIN gone USING (id, known_at))
-            SELECT gone.id, kept.key_id, kept."at", gone.known_at
+            SELECT gone.id, kept.key_id, kept."at", gone.known_at{keys}
             FROM (SELECT DISTINCT * FROM gone) gone ASOF JOIN kept
               ON gone.id = kept.id AND kept.known_at < gone.known_at""").to_arrow_table()
     return {(row["id"], row["known_at"]): row for row in rows.to_pylist()}

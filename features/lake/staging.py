@@ -105,8 +105,8 @@ class Staging:
 
         ``positions``: int64, rising, the rows' places in the input (default: counted, 1 first); of two rows that
         contradict each other the earlier is kept. ``tags`` (`TAGS`): of every key of the rows and the rejects, what it
-        is recognised by when it was forgotten; needed once anybody was. Raises `ValueError` naming the column that is missing, too many, of
-        another type, or null where it must not be.
+        is recognised by when it was forgotten; needed once anybody was. Raises `ValueError` naming the column that is
+        missing, too many, of another type, or null where it must not be.
         """
         _check(rows, self.source.schema, self.source.name)
         if positions is None:

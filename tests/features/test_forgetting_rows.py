@@ -4,12 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from forgetting_writer import ROWS
 from forgotten_rows import add, forget, mark, stored_values, tags
 from usage_rows import keys, leftovers, row, seen, table
 
+from features.facts import source
 from features.lake import Lake, LakeError, sweeping
 from features.lake.forgetting import purged
 
@@ -90,6 +92,22 @@ def test_a_correction_of_the_persons_that_ended_somebody_elses_fact_still_ends_i
     assert seen(lake.read("usage")) == others
     add(lake, table(row("x", 4.0, key_id=2, known_at=50)), keys(2), 2)
     assert [t[5] for t in seen(lake.read("usage")) if t[3] == "x"] == [30, 50, None]
+
+
+def test_evidence_that_was_corrected_to_the_person_stays_corrected(tmp_path):
+    lake = Lake(tmp_path / "lake")
+    said = {"id": "x", "key_id": 7, "at": 10, "void": False, "state": "linked"}
+    for other, known_at in ((2, 20), (1, 30)):
+        rows = [said | {"other_id": other, "known_at": known_at}]
+        lake.append("evidence", pa.Table.from_pylist(rows, schema=source("evidence").schema), keys=keys(7, other))
+    forget(lake, mark(1))
+    for taken in (lake.snapshot(), lake.compact()):
+        left = lake.read("evidence", taken)
+        assert left["other_id"].to_pylist() == [2]
+        assert left["until"].cast(pa.int64()).to_pylist() == [30]
+    assert not {"1"} & stored_values(lake)
+    forget(lake, mark(2))
+    assert not {"1", "2", "x"} & stored_values(lake)
 
 
 def test_what_comes_again_is_dropped_unless_it_is_of_a_new_life(lake):
