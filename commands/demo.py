@@ -69,10 +69,12 @@ def _decisions(customers: list[str], asked: int = 300) -> None:
 
 
 def _cells(answer: "DecisionAnswer") -> tuple[str, str, str]:
-    if answer.churn.status == "scored":
-        risk = "\n".join(f"{days} days {p:.1%}" for days, p in answer.churn.curve.items()) + f"\n{answer.churn.band}"
-    else:
+    if answer.churn.status == "not_applicable":
         risk = f"not applicable:\n{answer.churn.why}"
+    else:
+        risk = "\n".join(f"{days} days {p:.1%}" for days, p in answer.churn.curve.items()) + f"\n{answer.churn.band}"
+    if answer.visitor:
+        risk = f"a customer with {answer.visitor.p_customer:.0%};\nif so, {risk}"
     why = [f"{r.effect_points:+.1f} {r.words}\n      {r.facts[0].words}" for r in answer.reasons[:3]]
     likely = [f"{n.words} {n.probability:.0%}" for n in (answer.needs or [])[:2] if n.probability >= _STANDS_OUT]
     needs = [f"needs: {', '.join(likely) or 'none stands out'}"] if answer.needs else []

@@ -201,11 +201,13 @@ class History:
 
 
 def _sources(catalog: Catalog) -> tuple[str, ...]:
-    """Every source the catalogue's features, labels and triggers read."""
+    """Every source the catalogue's features, labels, triggers and visitors read."""
     events: list[Event] = []
     for task in catalog.tasks:
         for label in task.labels:
             events += [label.event] + ([label.competing] if label.competing else [])
         events += [task.cutoffs.event] if hasattr(task.cutoffs, "event") else []
     names = [f.source for f in catalog.features] + [e.source for e in events]
+    if catalog.visitors:
+        names += [catalog.visitors.asked.source, *(f.source for f in catalog.visitors.features)]
     return tuple(dict.fromkeys(names))
