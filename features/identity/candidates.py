@@ -39,9 +39,11 @@ class Naming:
         found: Named = {}
         for link in self.graph.links:
             if link.child == key_type and link.rolls_up:
+                by_link: Named = {}
                 for parent, p in self._parents(link, key, now, seen).items():
                     for entity, q in self.named_by(link.parent, parent, entity_type, now, seen).items():
-                        found[entity] = max(found.get(entity, 0.0), p * q)
+                        by_link[entity] = by_link.get(entity, 0.0) + p * q
+                found |= {entity: max(p, found.get(entity, 0.0)) for entity, p in by_link.items()}
         total = max(1.0, sum(found.values()))
         return {entity: p / total for entity, p in found.items()}
 

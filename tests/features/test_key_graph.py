@@ -269,6 +269,14 @@ def test_a_shared_browser_names_all_who_were_seen_with_it_lately_and_two_keys_de
     assert later[0].tolist() == [2]
 
 
+def test_two_who_turn_out_to_be_one_are_named_as_one() -> None:
+    told = [link("a", 21, 1, 20, 20), link("b", 21, 2, 25, 25), link("m", 1, 2, 30, 30)]
+    found = history(world_of(told), CATALOG)
+    entities, weights = found.candidates([("cookie", 21)], 32 * MINUTE, 32 * MINUTE)
+    assert len(entities) == 1
+    assert weights[0] == pytest.approx(1.0, abs=1e-3)
+
+
 def test_a_hub_with_a_hundred_thousand_neighbours_is_no_obstacle() -> None:
     n = 100_000
     rows = pa.table(
