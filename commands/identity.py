@@ -299,7 +299,7 @@ def _step_lines(step: "Step") -> list[str]:
     spans = f"holds {_span(step.at_from, step.at_to)}, known {_span(step.known_from, step.known_to)}"
     ended = f", ended by {'a newer link' if step.ended == 'newer link' else 'evidence that they are apart'}"
     shown = [*step.evidence[:1], *step.evidence[1:][-1:]]
-    more = f"    (and {len(step.evidence) - 2:,} more rows)" if len(step.evidence) > 2 else ""
+    more = f"    (and {len(step.evidence) - 2:,} more between them)" if len(step.evidence) > 2 else ""
     rows = [
         f"    evidence {s.id}: {s.state} at {_instant(s.at)}, known {_instant(s.known_at)}"
         + ("" if s.confidence is None else f", confidence {s.confidence:.3g}")
