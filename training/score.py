@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.dataset import instant
 from features.declare import Feature, Rule, Task
+from features.frame import known
 from features.history import History
 from features.objection import WORDS, never_used
 from features.rules import holds
@@ -75,9 +76,14 @@ def needed(history: History, task: Task, model: Model, also: Sequence[str] = ())
 
 
 def heard_of(history: History, task: Task, when: Moment) -> np.ndarray:
-    """(n,) int64 the task's entities that some fact or link known by then has named, in order."""
+    """(n,) int64 the task's entities that some fact or link known by then has named, in order.
+
+    Of several known to be one only the one that stands for them: its aliases reach nothing.
+    """
     entities = history.entities_of[task.entity]
-    return entities[history.first_known(task.entity) < when.seen]
+    entities = entities[history.first_known(task.entity) < when.seen]
+    pair, _ = known(history.reach(task.entity), entities, np.full(len(entities), when.seen, np.int64))
+    return entities[np.bincount(pair, minlength=len(entities)) > 0]
 
 
 def blocks(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalog import CATALOG
-from features.dataset import EVENT, build
+from features.dataset import EVENT, build, calendar_cutoffs
 from features.frame import present_parent
 from features.history import History
 from features.identity.keys import KeyRing
@@ -32,8 +32,7 @@ def observed(seed: int, customers: int, months: int) -> pd.DataFrame:
         lake = Lake(Path(folder))
         deliver(lake, KeyRing(bytes(range(32))), CATALOG, customers, months, seed)
         history = History.load(lake, CATALOG)
-    taught = pd.Timestamp(history.start, unit="us").normalize() + pd.DateOffset(months=MONTHS_TAUGHT)
-    middle = int(taught.as_unit("us").value)
+    middle = int(calendar_cutoffs("month", history.start, history.end)[MONTHS_TAUGHT])
     model = fit(build(history, TASK, history.start, middle, middle), Settings())
     test = build(history, TASK, middle, history.end, history.end + 1)
     account, present = present_parent(history.parents("customer", "account"), test.entity, test.cutoff, test.cutoff)

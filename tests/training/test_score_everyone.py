@@ -9,10 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from oracle import World
+from test_rule_of_time import link
+from worlds import CATALOG as WORLD
+from worlds import LINKS, MINUTE, TYPES, history
 
 import tieline
 from features.catalog import CATALOG
 from features.dataset import build
+from features.declare import Link
 from features.history import History
 from features.identity.keys import KeyRing, load_secret
 from features.lake import Lake
@@ -156,6 +161,15 @@ def test_who_was_not_heard_of_yet_is_nobodys_member(operator: Operator) -> None:
     early = operator.history.start + 20 * DAY
     found = heard_of(operator.history, TASK, Moment(early, early))
     assert 0 < len(found) < len(heard_of(operator.history, TASK, operator.now))
+
+
+def test_two_who_are_one_are_asked_about_once_while_that_is_believed() -> None:
+    one = [link("same", 2, 1, 10, 12), link("apart", 2, 1, 20, 22, "unlinked")]
+    evidence = [link("hers", 1, 41, 0, 0), link("his", 2, 41, 0, 1), *one]
+    linked = (*LINKS, Link("customer", "customer", back=None))
+    history_ = history(World({}, evidence, TYPES, linked, {}), replace(WORLD, links=linked))
+    for minute, wanted in ((11, [1, 2]), (15, [1]), (25, [1, 2])):
+        assert heard_of(history_, TASK, Moment(minute * MINUTE, minute * MINUTE)).tolist() == wanted
 
 
 @pytest.mark.parametrize("days", [-1, 0, 10_000])
