@@ -87,7 +87,7 @@ def report(receipts: "list[Receipt]", as_json: bool) -> None:
 
 
 def _table(receipts: "list[Receipt]") -> Table:
-    counted = ("read", "kept", "already_known", "revised", "quarantined")
+    counted = ("read", "kept", "already_known", "revised", "quarantined", "suppressed")
     table = Table("source", *[c.replace("_", " ") for c in counted], "lake version")
     for receipt in receipts:
         table.add_row(receipt.source, *[f"{getattr(receipt, c):,}" for c in counted], str(receipt.version))
