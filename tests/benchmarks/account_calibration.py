@@ -1,6 +1,10 @@
 """Whether expected leavers come, by kind of account, on cutoffs after training; and what the first tenth holds.
 
 python -m tests.benchmarks.account_calibration --customers 5000 --months 14 --seeds 0 2 3
+
+Measured so, at 90 days: observed over expected is 0.96 +- 0.04 for who is alone, 1.02 +- 0.07 for households and
+3.0 +- 0.9 for enterprises: too few of them leave in eight months to learn when they do. A household loses somebody
+about as often as if each decided alone; of 39 times that an enterprise lost somebody, it lost everybody 37 times.
 """
 
 import argparse
