@@ -149,6 +149,8 @@ def eligible_pairs(history: History, task: Task, start: int, end: int) -> tuple[
         entity, cutoff = np.tile(entities, len(instants)), np.repeat(instants, len(entities))
         heard_of = np.tile(history.first_known(task.entity), len(instants)) < cutoff
         entity, cutoff = entity[heard_of], cutoff[heard_of]
+        standing = history.standing(task.entity, entity, cutoff)
+        entity, cutoff = entity[standing], cutoff[standing]
     else:
         entity, cutoff = _triggered(history, task.entity, task.cutoffs.event, start, end)
     kept = history.eligible(task, entity, cutoff)
@@ -194,24 +196,29 @@ def already_ended(history: History, task: Task, entity: np.ndarray, cutoff: np.n
     """
     ended = np.zeros(len(entity), bool)
     visible = np.full(len(cutoff), seen, np.int64)
+    heads = history.heads(task.entity, entity, seen)
     for label in task.labels:
         for event in (label.event, label.competing) if label.competing else ():
             before = [Emission(event.conditions, COUNT, None, EVER_AGO, edge) for edge in (0, duration(task.gap))]
             plan = compile_plan(event.source, before)
             at_cutoff = history.fold_own(task.entity, plan, entity, cutoff, cutoff)[:, 0]
-            ended |= history.fold_own(task.entity, plan, entity, cutoff, visible)[:, 1] > at_cutoff
+            ended |= history.fold_own(task.entity, plan, heads, cutoff, visible)[:, 1] > at_cutoff
     return ended
 
 
 def _outcome(history: History, task: Task, label: Label, entity: np.ndarray, cutoff: np.ndarray, seen: int) -> Outcome:
-    """The first ending of a label: the same fold, on the interval after the cutoff, as known before ``seen``."""
+    """The first ending of a label: the same fold, on the interval after the cutoff, as known before ``seen``.
+
+    Of who was found to be the same as somebody else by then, it is what came of the one that stands for both.
+    """
     gap = duration(task.gap)
     visible = np.full(len(cutoff), seen, np.int64)
+    heads = history.heads(task.entity, entity, seen)
 
     def first(event: Event | None) -> np.ndarray:
         if event is None:
             return np.full(len(cutoff), FOREVER, np.int64)
-        out = history.fold_own(task.entity, compile_event(event, gap), entity, cutoff, visible)[:, 0]
+        out = history.fold_own(task.entity, compile_event(event, gap), heads, cutoff, visible)[:, 0]
         return np.where(np.isnan(out), FOREVER, np.nan_to_num(out) - gap).astype(np.int64)
 
     event, competing = first(label.event), first(label.competing)

@@ -15,7 +15,7 @@ from features import columns as arrays
 from features.columns import FOREVER, Columns
 from features.conditions import Event
 from features.declare import Catalog, Feature, Task
-from features.frame import Asked, covered, fold, fold_of_parent, fold_via_parents
+from features.frame import Asked, covered, fold, fold_of_parent, fold_via_parents, known
 from features.identity.candidates import Naming, judged
 from features.identity.evidence import Kinds
 from features.identity.graph import Graph, read_graph
@@ -113,6 +113,21 @@ class History:
             return np.full(len(self.entities_of[entity_type]), FOREVER, np.int64)
         first = pd.concat(heard).groupby(level=0).min()
         return first.reindex(self.entities_of[entity_type], fill_value=FOREVER).to_numpy(np.int64)
+
+    def standing(self, entity_type: str, entities: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """(p,) bool: not an alias, as known to ``seen`` (p,): of several that are the same, one stands for them all."""
+        pair, _ = known(self.reach(entity_type), entities, seen)
+        return np.bincount(pair, minlength=len(entities)) > 0
+
+    def heads(self, entity_type: str, entities: np.ndarray, seen: int) -> np.ndarray:
+        """(p,) int64: the entity that stands for each as known at ``seen``; itself where it was merged with none."""
+        members = self.graph.members(entity_type)
+        members = members[(members["known_from"] < seen) & (seen <= members["known_to"])].sort_values("child")
+        if not len(members):
+            return entities
+        place = np.minimum(np.searchsorted(members["child"], entities), len(members) - 1)
+        found = members["child"].to_numpy()[place] == entities
+        return np.where(found, members["parent"].to_numpy()[place], entities)
 
     def owners(
         self, entity_type: str, keys: np.ndarray, at: np.ndarray, seen: np.ndarray

@@ -12,7 +12,6 @@ import pandas as pd
 
 from features.dataset import instant
 from features.declare import Feature, Rule, Task
-from features.frame import known
 from features.history import History
 from features.objection import WORDS, never_used
 from features.rules import holds
@@ -82,8 +81,7 @@ def heard_of(history: History, task: Task, when: Moment) -> np.ndarray:
     """
     entities = history.entities_of[task.entity]
     entities = entities[history.first_known(task.entity) < when.seen]
-    pair, _ = known(history.reach(task.entity), entities, np.full(len(entities), when.seen, np.int64))
-    return entities[np.bincount(pair, minlength=len(entities)) > 0]
+    return entities[history.standing(task.entity, entities, np.full(len(entities), when.seen, np.int64))]
 
 
 def blocks(

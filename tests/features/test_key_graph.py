@@ -13,7 +13,9 @@ from oracle import Fact, World
 from test_rule_of_time import ask, link, same
 from worlds import MINUTE, cutoffs, history, stored
 
-from features.declare import Catalog, Feature, Link
+from features.conditions import Event
+from features.dataset import build, pairs
+from features.declare import Calendar, Catalog, Feature, Label, Link, Task
 from features.identity.evidence import Kinds, by_link
 from features.identity.graph import Graph, read_graph, updated
 from features.identity.reach import own_reach, parents
@@ -315,3 +317,27 @@ def test_parents_and_reach_never_overlap(facts: list[Fact]) -> None:
                         or b.known_to <= a.known_from
                     )
                     assert a.Index == b.Index or apart
+
+
+def test_an_alias_is_not_asked_about_while_another_stands_for_it() -> None:
+    told = [
+        link("a", 1, 41, 0, 0),
+        link("b", 2, 41, 0, 1),
+        link("m", 1, 2, 10, 10),
+        link("u", 1, 2, 20, 20, "unlinked"),
+    ]
+    world = world_of(told, [ask("x", 1, 2, 2), ask("y", 2, 2, 2)])
+    task = Task("visits", "customer", Calendar("5m"), (Label("again", Event.of("journey", phase="ask")),), ("5m",))
+    entity, cutoff = pairs(history(world, replace(CATALOG, tasks=(task,))), task, 5 * MINUTE, 26 * MINUTE)
+    asked = {minute: set(entity[cutoff == minute * MINUTE].tolist()) for minute in (5, 10, 15, 20, 25)}
+    assert asked == {5: {1, 2}, 10: {1, 2}, 15: {1}, 20: {1}, 25: {1, 2}}
+
+
+def test_what_came_of_an_alias_is_what_came_of_the_one_that_stands_for_it() -> None:
+    told = [link("a", 1, 41, 0, 0), link("b", 2, 41, 0, 1), link("m", 1, 2, 10, 10)]
+    world = world_of(told, [ask("x", 1, 2, 2), ask("y", 2, 2, 2), ask("z", 2, 8, 8)])
+    task = Task("visits", "customer", Calendar("5m"), (Label("again", Event.of("journey", phase="ask")),), ("5m",))
+    found = history(world, replace(CATALOG, tasks=(task,)))
+    data = build(found, task, 5 * MINUTE, 6 * MINUTE, seen=30 * MINUTE)
+    assert data.entity.tolist() == [1, 2]
+    assert data.outcomes[0].after.tolist() == [3 * MINUTE, 3 * MINUTE]
