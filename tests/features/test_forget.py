@@ -8,72 +8,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from forgotten_person import AT, add, facts, forgotten, journey, marks, number_of, refuse
 from private_operator import Operator, operator
 
 from features.catalog import CATALOG
 from features.columns import FOREVER
-from features.conditions import duration
-from features.dataset import build
-from features.ingest import append_facts
 from features.lake import LakeError
-from features.privacy.forget import forget
-from features.privacy.person import PersonError, find_person, needles
+from features.privacy.person import PersonError, needles
 from features.privacy.scan import scan
-from models.hazard import Params
-from training import fit
-from training.run import track, train
-
-AT = datetime(2025, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 
 @pytest.fixture
 def small(tmp_path) -> Operator:
     return operator(tmp_path)
-
-
-def forgotten(operator: Operator, key_type: str, value: str):
-    done = forget(operator.lake, CATALOG, operator.ring, key_type, value, patience=10.0)
-    assert done.complete
-    return done
-
-
-def facts(operator: Operator) -> dict[str, pa.Table]:
-    return {name: operator.lake.read(name) for name in operator.lake.snapshot().files}
-
-
-def marks(operator: Operator, customer: str):
-    person = find_person(operator.lake, operator.lake.snapshot(), CATALOG, operator.ring, "customer", customer)
-    return person.marks
-
-
-def journey(*rows: dict) -> pa.Table:
-    told = {"key_type": "customer", "at": AT, "known_at": AT, "phase": "ask", "channel": "web"}
-    return pa.Table.from_pylist([told | row for row in rows])
-
-
-def add(operator: Operator, source: str, rows: pa.Table):
-    return append_facts(operator.lake, operator.ring, source, rows, key_types=CATALOG.key_types)
-
-
-def refuse(operator: Operator, name: str, number: str, whose: str):
-    """Puts four rows into quarantine: by the hash, by the surrogate, by the number as it came, and by half of it."""
-    good = journey({"id": f"q1-{whose}", "key": name})
-    add(operator, "journey", good)
-    unlike = good.set_column(good.schema.get_field_index("phase"), "phase", pa.array(["use"]))
-    national = "0" + number.removeprefix("+32")
-    bad = journey(
-        {"id": f"q2-{whose}", "key": name, "phase": "sleep"},
-        {"id": f"q3-{whose}", "key_type": "msisdn", "key": f"{national[:4]} ... {national[-2:]}"},
-        {"id": f"q4-{whose}", "key_type": "msisdn", "key": f"{national[:4]} {national[4:]}"},
-    )
-    assert add(operator, "journey", unlike).quarantined == 1
-    assert add(operator, "journey", bad).quarantined == 3
-
-
-def number_of(operator: Operator, customer: str) -> str:
-    """A number that was linked to the customer and nobody else."""
-    whole = marks(operator, customer).whole
-    return next(n for n in operator.names["msisdn"] if operator.ring.key_id("msisdn", n) in whole)
 
 
 def test_a_former_owners_facts_go_and_everybody_elses_stay_with_every_feature(small):
@@ -205,49 +152,3 @@ def test_a_ring_without_the_suppression_secret_may_not_add_to_a_lake_that_forgot
     blind = Operator(small.home, small.lake, type(small.ring)(small.ring.secret), small.names, small.moved)
     with pytest.raises(LakeError, match="came without the tags"):
         add(blind, "journey", journey({"id": "x", "key": small.moved.former}))
-
-
-@pytest.mark.slow
-def test_a_scan_of_everything_finds_them_before_and_nothing_of_them_after(tmp_path):
-    big = operator(tmp_path, 500, 9)
-    person = big.moved.former
-    _train(big)
-    number = number_of(big, person)
-    refuse(big, person, number, "mine")
-    theirs = marks(big, person)
-    ids = [i for rows in facts(big).values() for i in rows.filter(pa.array(theirs.strike(rows)))["id"].to_pylist()]
-    wanted = [number, number.removeprefix("+"), *needles(big.lake, CATALOG, big.ring, "customer", person), *ids]
-    wanted += [f"q{i}-mine" for i in (1, 2, 4)]
-    leave_behind(big)
-    found = scan(big.home, wanted)
-    assert {i for i, n in enumerate(wanted) if isinstance(n, str) and n in ids} <= {f.needle for f in found}
-    places = {f.path.split("/")[2] for f in found if f.path.startswith("lakes/")}
-    assert places == {"data", "keys", "quarantine", "staging"}
-    assert (big.home / "mlflow.db").is_file()
-    others = [name for name in big.names["customer"] if name != person]
-    features, before = big.frame(others), facts(big)
-    done = forget(big.lake, CATALOG, big.ring, "msisdn", number)
-    assert done.complete
-    assert done.quarantined == 3
-    assert scan(big.home, wanted) == ()
-    pd.testing.assert_frame_equal(big.frame(others), features, check_exact=True)
-    for name, rows in facts(big).items():
-        assert rows.equals(before[name].filter(pa.array(~theirs.strike(before[name])))), name
-
-
-def leave_behind(operator: Operator) -> None:
-    """What a writer that was killed leaves: a staged batch of everything."""
-    with operator.lake.stage("journey", operator.ring.generation) as staging:
-        staging.add(operator.lake.read("journey").drop(["until"]), operator.lake.keys())
-        staging.folder.rename(staging.folder.with_name("dead"))
-
-
-def _train(operator: Operator) -> None:
-    history = operator.history()
-    middle = history.start + (history.end - history.start) * 2 // 3
-    task = CATALOG.task("churn")
-    data = build(history, task, history.start, middle, middle)
-    test = build(history, task, middle, history.end - duration("1d"), history.end)
-    settings = fit.Settings(params=Params(num_leaves=7, rounds=20, patience=5, folds=2, num_threads=1))
-    store = f"sqlite:///{operator.home / 'mlflow.db'}"
-    track(train(data, test, settings=settings), store, str(operator.home / "mlartifacts"), who="tests")

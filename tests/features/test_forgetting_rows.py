@@ -164,7 +164,7 @@ def test_two_people_forgotten_at_once_are_both_gone(lake):
 
 def test_a_forgetting_killed_at_any_step_leaves_the_lake_whole_and_is_finished_by_the_next(tmp_path):
     filled(tmp_path / "base")
-    subprocess.run([sys.executable, str(WRITER), "crash", str(tmp_path), "4"], check=True, timeout=300)
+    subprocess.run([sys.executable, str(WRITER), "crash", str(tmp_path), "7"], check=True, timeout=300)
     killed = sorted((p for p in tmp_path.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
     assert len(killed) > 10, "the steps of a forgetting are many more"
     states = set()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from forgotten_person import add, journey
 from private_operator import Operator, opened, operator
 from usage_rows import keys, row, table
 
@@ -63,7 +64,7 @@ def test_the_same_feeds_add_nothing_after_a_rotation_also_of_the_forgotten(small
 def test_a_ring_of_before_may_not_write_after(small):
     rotate(small.home)
     with pytest.raises(LakeError, match="of generation 1 of the secret"):
-        small.again()
+        add(small, "journey", journey({"id": "late", "key": small.moved.former}))
 
 
 def test_an_append_under_way_is_refused_and_one_that_came_between_is_brought_along(tmp_path):
