@@ -13,6 +13,7 @@ from features.declare import Task
 from features.frame import present_parent
 from features.history import History
 from features.identity.keys import KeyRing
+from features.objection import never_used
 from features.visitors import NAMED, Visits, given_customers, history_of, may_be_asked, visits
 from models.bundle import Model
 from training import metrics
@@ -37,7 +38,10 @@ class Truth:
 
 
 def truth(history: History, keyring: KeyRing, owners: pa.Table, task: Task, start: int, end: int) -> Truth:
-    """Who stood behind the visits of nobody known in ``[start, end)``; ``owners`` as `truth.owners` returns them."""
+    """Who stood behind the visits of nobody known in ``[start, end)``; ``owners`` as `truth.owners` returns them.
+
+    Visits of who objects to profiling are left out: no model is tested on them.
+    """
     found = visits(history, task.entity, start, end)
     used = owners.filter(pc.and_(pc.equal(owners["key_type"], "cookie"), pc.is_valid(owners["customer"])))
     customers = used["customer"].unique().to_pylist()
@@ -53,8 +57,11 @@ def truth(history: History, keyring: KeyRing, owners: pa.Table, task: Task, star
     rows = pd.DataFrame({"row": np.arange(len(found)), "key": found.key, "at": found.at}).merge(uses, on="key")
     rows = rows[(rows["since"] <= rows["at"]) & (rows["at"] <= rows["until"])].drop_duplicates(["row", "entity"])
     row, entity = (np.array(rows[name], np.int64) for name in ("row", "entity"))
-    kept = may_be_asked(history, task, entity, found.cutoff[row])
-    return Truth(found, row[kept], entity[kept])
+    objecting = never_used(history, task.entity, entity, found.cutoff[row])
+    tested = ~np.isin(np.arange(len(found)), row[objecting])
+    kept = tested[row] & may_be_asked(history, task, entity, found.cutoff[row])
+    place = np.cumsum(tested) - 1
+    return Truth(found.select(tested), place[row[kept]], entity[kept])
 
 
 def customers(history: History, model: Model, said: Truth) -> dict[str, float]:
