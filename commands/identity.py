@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -172,12 +173,11 @@ def _iso(value: Any, name: str = "") -> Any:
     return _instant(value) if name in _TIMES and isinstance(value, int) else value
 
 
-def _instant(value: int) -> str | None:
-    from datetime import UTC, datetime, timedelta
-
+def _instant(value: int, timespec: str = "auto") -> str | None:
+    """ISO text in UTC; None for ever and never."""
     if abs(value) > 2**61:
         return None
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)).isoformat()
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)).isoformat(timespec=timespec)
 
 
 def _say_report(report: "LinkReport", seconds: dict[str, float], as_json: bool) -> None:
@@ -349,6 +349,6 @@ def _candidate_lines(answer: "Answer") -> list[str]:
 def _span_table(answer: "Answer", held: "tuple[Span, ...]") -> Table:
     table = Table(answer.of, "from", "to", "known from", "known to")
     for span in held:
-        bounds = (_instant(v) for v in (span.at_from, span.at_to, span.known_from, span.known_to))
+        bounds = (_instant(v, "seconds") for v in (span.at_from, span.at_to, span.known_from, span.known_to))
         table.add_row(str(span.entity), *(bound or "-" for bound in bounds))
     return table

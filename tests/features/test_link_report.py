@@ -126,6 +126,19 @@ def test_guarded_keys_are_counted_with_how_many_share_them() -> None:
     assert (cookies.keys, cookies.median, cookies.most, cookies.parents) == (1, 3.0, 3, {"3-4": 1})
     assert next(k for k in told.keys if k.key_type == "cookie").guarded == 1
     assert report(facts, rows, 13).facts == ()
+    known = [{k.key_type: k.guarded for k in report(facts, rows, at).keys}["cookie"] for at in (13, 13 + 1 / MINUTE)]
+    assert known == [0, 1]
+
+
+def test_the_rule_of_time_holds_at_every_edge() -> None:
+    rows = [says("x", 21, 1, 0, 10), Fact("x", 21, 0, 20 * MINUTE, True, {"other": 1, "state": "linked"})]
+    for known, at_first in ((9, 1.0), (10, 0.0), (19, 0.0), (20, 1.0)):
+        assert report([touch("v", 21, 5, known)], rows, 21).facts[0].anonymous_first == at_first
+    for at, now in ((10, 0.0), (10 + 1 / MINUTE, 1.0), (20, 1.0), (20 + 1 / MINUTE, 0.0)):
+        assert report([touch("v", 21, 5, 5)], rows, at).facts[0].identified == now
+    announced = [touch("planned", 1, 30, 5)]
+    assert report(announced, rows, 30).facts == ()
+    assert report(announced, rows, 30 + 1 / MINUTE).facts[0].facts == 1
 
 
 def test_merges_are_counted_now_and_ever_and_what_could_not_be_done() -> None:

@@ -87,6 +87,7 @@ def test_a_reassigned_number_says_what_ended_it_and_whose_it_was() -> None:
     assert ask(rows, 11, 10, 50).holders[0].steps[0].ended == "apart"
     quiet = ask(rows, 11, 25)
     assert (only_reason(quiet), quiet.reasons[0].by, quiet.reasons[0].at) == ("ended", "apart", 20 * MINUTE)
+    assert only_reason(ask(rows, 11, 20, 25)) == "ended"
     sold = [rows[0], rows[2]]
     assert ask(sold, 11, 10, 50).holders[0].steps[0].ended == "newer link"
     assert ask(sold, 11, 40).entities == (2,)
@@ -106,7 +107,8 @@ def test_an_undone_link_never_was_and_a_withdrawn_one_is_dropped() -> None:
     later = ask(apart, 51, 15, 50)
     assert {"dropped", "apart"} <= {reason.what for reason in later.reasons}
     void = [says("x", 51, 1, 10, 10), Fact("x", 51, 10 * MINUTE, 30 * MINUTE, True, {"other": 1, "state": "linked"})]
-    withdrawn = ask(void, 51, 15, 40)
+    assert [said.id for said in ask(void, 51, 15, 30).holders[0].steps[0].evidence] == ["x"]
+    withdrawn = ask(void, 51, 15, 30 + 1 / MINUTE)
     assert (only_reason(withdrawn), withdrawn.reasons[0].by) == ("dropped", "withdrawn")
 
 
