@@ -94,7 +94,7 @@ def test_needs_rank_better_than_the_base_rates_of_site_and_segment(needs: Judged
 
 
 def test_needs_are_calibrated_against_the_truth(needs: Judged) -> None:
-    """Roaming apart: it follows the season, and a level learned until July is wrong in autumn for everyone."""
+    """Roaming apart: it follows the season, which no model here knows of, and is missed for the identified too."""
     steady = needs.outcomes[needs.outcomes["label"] != "roaming"]
     expected = steady["events"] / steady["observed_expected"]
     assert abs(np.log(steady["events"].sum() / expected.sum())) <= WITHIN + noise(steady["events"].sum())
