@@ -133,8 +133,8 @@ def _said(link: Link, key: int, rows: pd.DataFrame, seen: int) -> Iterator[Reaso
         )
     apart, linked = believed[believed["state"] == APART], believed[believed["linked"]]
     if link.undone:
-        last = believed[believed["state"] != CANDIDATE].drop_duplicates("other_id", keep="last")
-        linked = last[last["linked"]]
+        of_each = believed[believed["state"] != CANDIDATE].drop_duplicates("other_id", keep="last")
+        linked = of_each[of_each["linked"]]
     if len(apart) and not len(linked):
         last = apart.iloc[-1]
         yield Reason(
