@@ -54,7 +54,7 @@ FEATURES = (
 CATALOG = Catalog(tuple(sorted(set(TYPES.values()))), LINKS, FEATURES, ())
 COVERED = dict.fromkeys(("journey", "faults", "profile"), ((-100 * MINUTE, 100 * MINUTE),))
 _PAIRS = (
-    *((21, c) for c in (1, 2, 3)),
+    *((21, c) for c in (1, 2, 3) for _ in range(2)),
     *((51, 1), (51, 2), (61, 51), (61, 3), (22, 4)),
     *((1, 2), (2, 1), (2, 3), (3, 1), (3, 4), (4, 1)),
     *((1, 41), (2, 41), (3, 42), (1, 31), (2, 31), (3, 32), (4, 32)),
@@ -228,9 +228,17 @@ def test_a_key_that_too_many_share_is_read_by_nobody_from_when_that_is_known() -
     told = [link(f"e{c}", 21, c, c, 2 * c) for c in (1, 2, 3)]
     world = world_of(told, [ask("x", 21, 3.5, 3.5)])
     assert [visits(world, 2, m) for m in (5, 6, 6.5, 40)] == [1, 1, 0, 0]
+    assert [visits(world, 3, m) for m in (6, 6.5, 40)] == [0, 0, 0]
     graph = read_graph(evidence_of(told), KINDS, LINKS)
     assert graph.guarded[LINKS[0]].to_numpy().tolist() == [[21, 6 * MINUTE, 2**62]]
     assert len(history(world, CATALOG).candidates([("cookie", 21)], 10 * MINUTE, 10 * MINUTE)[0]) == 0
+
+
+def test_a_guard_ends_when_it_turns_out_that_fewer_share_the_key() -> None:
+    told = [link(f"e{c}", 21, c, c, 2 * c) for c in (1, 2, 3)]
+    withdrawn = replace(told[2], known_at=20 * MINUTE, void=True)
+    world = world_of([*told, withdrawn], [ask("x", 21, 3.5, 3.5)])
+    assert [visits(world, 2, m) for m in (6, 6.5, 20, 20.5)] == [1, 0, 0, 1]
 
 
 def test_a_customer_said_to_be_the_same_as_too_many_is_merged_with_none() -> None:
