@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from features.history import History
-    from features.identity.report import LinkReport
-    from features.identity.who import Answer, Span
+    from features.identity.told.report import LinkReport
+    from features.identity.told.who import Answer, Span
     from features.lake import Snapshot
 
 _PICTURES = (".png", ".svg", ".pdf")
@@ -57,8 +57,8 @@ def link(
 
     Nothing is stored: who belongs to whom follows from the evidence whenever it is read.
     """
-    from features.identity.report import check_asked, link_report
-    from features.identity.tallies import fact_tables
+    from features.identity.told.report import check_asked, link_report
+    from features.identity.told.tallies import fact_tables
 
     check_suffix(plot, _PICTURES, "--plot")
     instant = micros(at) if at else None
@@ -103,8 +103,8 @@ def who(
 
     Names are not kept: a customer is shown by the surrogate `key_id`. The key asked for is never repeated.
     """
-    from features.identity.who import check_leads, spans
-    from features.identity.who import who as run
+    from features.identity.told.who import check_leads, spans
+    from features.identity.told.who import who as run
 
     place = Place.of(workspace)
     taken = place.filled()
@@ -155,7 +155,7 @@ def _key(place: Place, key: str, hint: str) -> tuple[str, int]:
 
 def _is(history: "History", answer: "Answer", other: tuple[str, int]) -> bool:
     """Whether a suspected customer, by any id they have, is among the holders."""
-    from features.identity.chain import standing
+    from features.identity.told.chain import standing
 
     kind, key_id = other
     if kind != answer.of:

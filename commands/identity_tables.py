@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from features.identity.chain import Holding, Step
-    from features.identity.nobody import Reason
-    from features.identity.report import LinkReport
-    from features.identity.tallies import Tally
-    from features.identity.who import Answer, Span
+    from features.identity.told.chain import Holding, Step
+    from features.identity.told.nobody import Reason
+    from features.identity.told.report import LinkReport
+    from features.identity.told.tallies import Tally
+    from features.identity.told.who import Answer, Span
 
 
 def instant_words(value: int, timespec: str = "auto") -> str | None:
@@ -136,7 +136,7 @@ def nobody_lines(answer: "Answer") -> list[str]:
 
 
 def _reason(reason: "Reason") -> str:
-    from features.identity.nobody import WHAT
+    from features.identity.told.nobody import WHAT
 
     said = f"{reason.child_type}: {WHAT[reason.what]}"
     said += f" ({reason.link}{'' if reason.parent is None else f', to {reason.parent}'})" if reason.link else ""

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from features.declare import Catalog
-    from features.identity.propose import Proposals
-    from features.identity.proposed import Appended
+    from features.identity.registers.propose import Proposals
+    from features.identity.registers.proposed import Appended
 
 
 def propose(
@@ -36,10 +36,10 @@ def propose(
 ) -> None:
     """Links between two people registers without a common key, by what else agrees (needs the extra `splink`)."""
     try:
-        from features.identity.propose import propose as run
+        from features.identity.registers.propose import propose as run
     except ModuleNotFoundError as error:
         fail(str(error))
-    from features.identity.compare import PERSONS
+    from features.identity.registers.compare import PERSONS
 
     place = Place.of(workspace)
     named = _named(keys, place.workspace.catalog)
@@ -74,7 +74,7 @@ def _named(keys: str, catalog: "Catalog") -> tuple[str, str]:
 
 
 def _appended(place: Place, found: "Proposals", at: datetime) -> "Appended":
-    from features.identity.proposed import append_proposals
+    from features.identity.registers.proposed import append_proposals
 
     catalog = place.workspace.catalog
     return append_proposals(place.lake, place.keyring(), found, at, key_types=catalog.key_types, links=catalog.links)
@@ -83,7 +83,7 @@ def _appended(place: Place, found: "Proposals", at: datetime) -> "Appended":
 def _write(place: Place, found: "Proposals", at: datetime, path: Path) -> None:
     from pyarrow import csv, parquet
 
-    from features.identity.proposed import evidence
+    from features.identity.registers.proposed import evidence
 
     table: pa.Table = evidence(found, place.keyring(), at)
     (csv.write_csv if path.suffix.lower() == ".csv" else parquet.write_table)(table, path)

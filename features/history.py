@@ -17,8 +17,8 @@ from features.conditions import Event
 from features.declare import Catalog, Feature, Task
 from features.frame import Asked, covered, fold, fold_of_parent, fold_via_parents, known
 from features.identity.candidates import Naming, judged
-from features.identity.evidence import Kinds
-from features.identity.graph import Graph, read_graph
+from features.identity.graph.evidence import Kinds
+from features.identity.graph.graph import Graph, read_graph
 from features.identity.reach import Reach, own_reach, parents
 from features.lake import Lake, Snapshot
 from features.plan import Plan, Step, compile_features

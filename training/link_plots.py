@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from features.identity.report import LinkReport
+from features.identity.told.report import LinkReport
 
 _BLUE, _LIGHT, _GREY, _ORANGE = "#1f5f99", "#8fb8de", "#888888", "#d98032"
 _FEW = 0.01

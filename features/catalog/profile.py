@@ -16,5 +16,12 @@ FEATURES = (
     _known("payment", "plan", "prepaid or postpaid"),
     _known("consent_marketing", "relationship", "may be contacted with offers"),
     _known("consent_profiling", "relationship", "may be profiled"),
-    Feature("profile", "since_last", where={"status": "notice"}, of="account", group="account", meaning="time since anyone on the account gave notice"),
+    Feature(
+        "profile",
+        "since_last",
+        where={"status": "notice"},
+        of="account",
+        group="account",
+        meaning="time since anyone on the account gave notice",
+    ),
 )

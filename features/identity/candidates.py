@@ -16,7 +16,7 @@ import pandas as pd
 from features.columns import FOREVER
 from features.conditions import duration
 from features.declare import Link
-from features.identity.graph import Graph
+from features.identity.graph.graph import Graph
 
 _DOUBT = 1e-6
 """What is left for "somebody else" even where keys leave none: two certain keys may contradict each other."""
@@ -26,7 +26,7 @@ Named = dict[int, float]
 
 @dataclass(frozen=True)
 class Naming:
-    """The key graph, looked up by child: ``type_of`` tells a key's type (`identity.evidence.Kinds`)."""
+    """The key graph, looked up by child: ``type_of`` tells a key's type (`identity.graph.evidence.Kinds`)."""
 
     graph: Graph
     type_of: Callable[[int], str | None]

@@ -12,9 +12,9 @@ import pandas as pd
 
 from features.columns import EVER_AGO, FOREVER
 from features.conditions import DeclarationError
-from features.identity.graph import Graph
-from features.identity.links import BOUNDS, no_rectangles
-from features.identity.overlaps import disjoint
+from features.identity.graph.graph import Graph
+from features.identity.graph.links import BOUNDS, no_rectangles
+from features.identity.graph.overlaps import disjoint
 
 
 @dataclass(frozen=True)

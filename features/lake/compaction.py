@@ -12,7 +12,7 @@ from features.facts import Source
 from features.identity.keys import KEYS
 from features.lake import revisions, store
 from features.lake.commits import Entry, Log, StoredFile
-from features.lake.forgetting import purged
+from features.lake.forgetting.forgetting import purged
 from features.lake.snapshot import Snapshot, snapshot
 
 ROWS_PER_FILE = 5_000_000

@@ -22,8 +22,9 @@ import pyarrow as pa
 
 from features.facts import source as declared
 from features.identity.keys import KEYS
-from features.lake import compaction, reading, revisions, store, sweeping
+from features.lake import compaction, reading, revisions, store
 from features.lake.commits import Log
+from features.lake.forgetting import sweeping
 from features.lake.intervals import Interval
 from features.lake.presence import at_work
 from features.lake.rejects import QUARANTINE

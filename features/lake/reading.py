@@ -5,7 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from features.facts import Source
-from features.lake import revisions, store, veils
+from features.lake import revisions, store
+from features.lake.forgetting import veils
 from features.lake.snapshot import Snapshot
 
 _STRUCK_BY = ("key_id", "at", "other_id")

@@ -17,7 +17,7 @@ from features.durable import make_directory
 from features.identity.keys import KEYS, surrogate, wrapped
 from features.lake import store
 from features.lake.commits import Entry, LakeError, Log, Rewrite, StoredFile
-from features.lake.forgetting import purged
+from features.lake.forgetting.forgetting import purged
 from features.lake.presence import at_work
 from features.lake.rejects import QUARANTINE
 from features.lake.snapshot import Snapshot, snapshot

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from features.lake.commits import Entry, LakeError, Log, StoredFile
-from features.lake.hindsight import Hindsight
+from features.lake.forgetting.hindsight import Hindsight
 from features.lake.intervals import Interval, less, merged
 
 

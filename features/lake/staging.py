@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 from features.durable import make_directory
 from features.facts import Source
 from features.identity.keys import KEYS
-from features.lake import rejects, revisions, store, veils
+from features.lake import rejects, revisions, store
 from features.lake.commits import Entry, LakeError, Log, StoredFile
+from features.lake.forgetting import veils
+from features.lake.forgetting.suppression import part_suppressed
 from features.lake.intervals import Interval, less, merged
 from features.lake.presence import at_work
 from features.lake.snapshot import Snapshot, snapshot
-from features.lake.suppression import part_suppressed
 
 _PARTS = ("rows", "keys", "rejected", "tags")
 

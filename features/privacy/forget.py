@@ -14,11 +14,11 @@ from features.declare import Catalog
 from features.facts import source as declared
 from features.identity.keys import KeyRing
 from features.lake import Lake, Snapshot
-from features.lake.forgetting import hide, purged
-from features.lake.marks import Marks, reject_digest
-from features.lake.suppression import SUPPRESSED
-from features.lake.sweeping import swept
-from features.lake.veils import table as veil
+from features.lake.forgetting.forgetting import hide, purged
+from features.lake.forgetting.marks import Marks, reject_digest
+from features.lake.forgetting.suppression import SUPPRESSED
+from features.lake.forgetting.sweeping import swept
+from features.lake.forgetting.veils import table as veil
 from features.privacy.person import Person, find_person
 
 PATIENCE = 30.0

@@ -13,8 +13,8 @@ from features.identity.keys import KeyRing, surrogate
 from features.identity.normalise import normalise
 from features.identity.reach import Reach
 from features.lake import Lake, Snapshot
+from features.lake.forgetting.marks import MARKS, Marks
 from features.lake.intervals import Interval, less, merged
-from features.lake.marks import MARKS, Marks
 
 Spans = dict[int, list[Interval]]
 """Key id -> intervals of UTC microseconds."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from features.durable import replace
 from features.identity.keys import SECRET_VARIABLE, load_secrets, secrets_of
 from features.lake import Lake
+from features.lake.forgetting.sweeping import swept
 from features.lake.rekeying import rekeyed
-from features.lake.sweeping import swept
 from features.privacy.secrets import SecretError, lakes_of, open_keyring
 
 Progress = Callable[[str, int, int], None]

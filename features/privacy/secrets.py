@@ -12,8 +12,8 @@ from features.identity.keys import (
 )
 from features.identity.telephone import region
 from features.lake import Lake, Snapshot
+from features.lake.forgetting.suppression import tags_listed
 from features.lake.rekeying import begin
-from features.lake.suppression import tags_listed
 
 COUNTRY_VARIABLE = "TIELINE_COUNTRY"
 

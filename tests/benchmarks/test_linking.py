@@ -9,8 +9,8 @@ import pytest
 
 from features.catalog.keys import LINKS
 from features.facts import TIME
-from features.identity.evidence import Kinds
-from features.identity.graph import Graph, read_graph
+from features.identity.graph.evidence import Kinds
+from features.identity.graph.graph import Graph, read_graph
 from features.identity.reach import own_reach
 
 DAY = 86_400_000_000

@@ -5,11 +5,11 @@ import pyarrow.parquet as pq
 
 from features.columns import EVER_AGO, FOREVER
 from features.identity.keys import TAGS
-from features.lake import sweeping
-from features.lake.forgetting import hide, purged
-from features.lake.marks import MARKS
-from features.lake.suppression import SUPPRESSED
-from features.lake.veils import table as veil
+from features.lake.forgetting import sweeping
+from features.lake.forgetting.forgetting import hide, purged
+from features.lake.forgetting.marks import MARKS
+from features.lake.forgetting.suppression import SUPPRESSED
+from features.lake.forgetting.veils import table as veil
 
 
 def mark(key_id, low=EVER_AGO, high=FOREVER, whole=True):

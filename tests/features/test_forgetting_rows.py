@@ -13,7 +13,7 @@ from usage_rows import keys, leftovers, row, seen, table
 
 from features.facts import source
 from features.lake import Lake, LakeError, sweeping
-from features.lake.forgetting import purged
+from features.lake.forgetting.forgetting import purged
 
 WRITER = Path(__file__).with_name("forgetting_writer.py")
 THEIRS = (2, 10, 20, "theirs", 2.0, None)

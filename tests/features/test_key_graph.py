@@ -16,8 +16,8 @@ from worlds import MINUTE, cutoffs, history, stored
 from features.conditions import Event
 from features.dataset import build, pairs
 from features.declare import Calendar, Catalog, Feature, Label, Link, Task
-from features.identity.evidence import Kinds, by_link
-from features.identity.graph import Graph, read_graph, updated
+from features.identity.graph.evidence import Kinds, by_link
+from features.identity.graph.graph import Graph, read_graph, updated
 from features.identity.reach import own_reach, parents
 
 TYPES = {

@@ -14,8 +14,8 @@ from oracle import Fact
 from worlds import MINUTE
 
 from features.history import History
-from features.identity.report import LinkReport, ReportError, link_report
-from features.identity.tallies import Tally, fact_tables
+from features.identity.told.report import LinkReport, ReportError, link_report
+from features.identity.told.tallies import Tally, fact_tables
 from features.lake import Lake
 from training.link_plots import draw
 

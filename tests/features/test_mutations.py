@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 KERNEL, REACH, REPLAY, FRAME, HISTORY, COLUMNS = (
     "features/kernel.py",
     "features/identity/reach.py",
-    "features/identity/replay.py",
+    "features/identity/graph/replay.py",
     "features/frame.py",
     "features/history.py",
     "features/columns.py",
@@ -50,7 +50,7 @@ MUTATIONS = {
     "ties are broken by order of arrival": (COLUMNS, "rank=rank[order]", "rank=np.arange(len(rank), dtype=np.int64)[order]"),
 }  # fmt: skip
 
-GUARDS, LINKS, MERGES, GRAPH = (f"features/identity/{name}.py" for name in ("guards", "links", "merges", "graph"))
+GUARDS, LINKS, MERGES, GRAPH = (f"features/identity/graph/{name}.py" for name in ("guards", "links", "merges", "graph"))
 OF_THE_GRAPH = {
     "one more may share a key": (GUARDS, "np.cumsum(change) > shared", "np.cumsum(change) > shared + 1"),
     "a guard is for ever": (GUARDS, "ends = np.flatnonzero(crowded[:-1] & ~crowded[1:])", "ends = np.full(len(starts), len(instants))"),

@@ -15,9 +15,9 @@ from people import holders, people
 from pyarrow import csv
 from pyarrow import parquet as pq
 
-from features.identity.compare import PERSONS, Plan, PlanError, near
-from features.identity.propose import ProposalError, Proposals, propose
-from features.identity.registers import Register, RegisterError, register
+from features.identity.registers.compare import PERSONS, Plan, PlanError, near
+from features.identity.registers.propose import ProposalError, Proposals, propose
+from features.identity.registers.register import Register, RegisterError, register
 from features.simulator import registers, truth
 
 KEYS = ("customer", "loyalty")

@@ -14,8 +14,8 @@ from people import holders, people
 import tieline
 from features.catalog.keys import KEY_TYPES, LINKS
 from features.identity.keys import KeyRing
-from features.identity.propose import ProposalError, Proposals
-from features.identity.proposed import Appended, append_proposals, evidence
+from features.identity.registers.propose import ProposalError, Proposals
+from features.identity.registers.proposed import Appended, append_proposals, evidence
 from features.lake import Lake
 
 RING = KeyRing(b"0123456789abcdef")
@@ -182,7 +182,7 @@ def test_without_the_extra_the_command_says_how_to_get_it(
     run: Run, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "splink", None)
-    monkeypatch.delitem(sys.modules, "features.identity.propose")
+    monkeypatch.delitem(sys.modules, "features.identity.registers.propose")
     code, _, err = run("propose", *files, "--keys", "customer,loyalty")
     assert code == 1
     assert "pip install 'tieline[splink]'" in err

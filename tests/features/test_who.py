@@ -9,9 +9,9 @@ from oracle import Fact
 from worlds import MINUTE
 
 from features.declare import Catalog, DeclarationError
-from features.identity.nobody import WHAT
-from features.identity.report import ReportError
-from features.identity.who import Answer, spans, who
+from features.identity.told.nobody import WHAT
+from features.identity.told.report import ReportError
+from features.identity.told.who import Answer, spans, who
 
 PERSONAL = [key for key, kind in TYPES.items() if kind not in ("account", "site")]
 minutes = st.integers(0, 90).map(lambda m: m * MINUTE)

@@ -16,8 +16,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from features.identity.compare import PERSONS, Comparison, Plan, PlanError
-from features.identity.registers import KEY, Raw, Register, register
+from features.identity.registers.compare import PERSONS, Comparison, Plan, PlanError
+from features.identity.registers.register import KEY, Raw, Register, register
 
 try:
     from splink import DuckDBAPI, Linker, SettingsCreator, block_on

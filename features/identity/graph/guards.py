@@ -13,7 +13,7 @@ _COLUMNS = ["child", "known_from", "known_to"]
 def guards(rows: pd.DataFrame, shared: int | None) -> pd.DataFrame:
     """When each child was known to be seen with more than ``shared`` parents: child, known_from, known_to.
 
-    ``rows`` (`identity.evidence.COLUMNS`) of one link. Every parent it was ever said to belong to counts, also one it
+    ``rows`` (`graph.evidence.COLUMNS`) of one link. Every parent it was ever said to belong to counts, also one it
     left since, for as long as the statement stands: who reads through such a key reads strangers.
     """
     if shared is None or not len(rows):

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from features.columns import EVER_AGO, FOREVER
 from features.declare import Link
 from features.history import History
-from features.identity.evidence import APART, LINKED
+from features.identity.graph.evidence import APART, LINKED
 
 
 @dataclass(frozen=True)

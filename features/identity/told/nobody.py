@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from features.declare import Link
 from features.history import History
-from features.identity.chain import Statement, ending, known_at, links_up, spoken, statements
-from features.identity.evidence import APART, CANDIDATE
-from features.identity.report import words
-from features.identity.tallies import leads_to
+from features.identity.graph.evidence import APART, CANDIDATE
+from features.identity.told.chain import Statement, ending, known_at, links_up, spoken, statements
+from features.identity.told.report import words
+from features.identity.told.tallies import leads_to
 
 WHAT = {
     "guarded": "too many share it",

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from features.identity.keys import KEYS
 from features.lake import store
-from features.lake.hindsight import Veil
-from features.lake.marks import MARKS, Marks, reject_digest
+from features.lake.forgetting.hindsight import Veil
+from features.lake.forgetting.marks import MARKS, Marks, reject_digest
 from features.lake.rejects import QUARANTINE
 from features.lake.snapshot import Snapshot
 

@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 
 from features.facts import source as declared
 from features.identity.keys import KEYS
-from features.lake import revisions, store, veils
+from features.lake import revisions, store
 from features.lake.commits import Entry, Log, Rewrite, StoredFile
-from features.lake.marks import Marks
+from features.lake.forgetting import veils
+from features.lake.forgetting.marks import Marks
+from features.lake.forgetting.suppression import SUPPRESSED
 from features.lake.presence import at_work
 from features.lake.rejects import QUARANTINE
 from features.lake.snapshot import Snapshot, snapshot
-from features.lake.suppression import SUPPRESSED
 
 _TURN = ["id", "key_id", "at", "known_at"]
 

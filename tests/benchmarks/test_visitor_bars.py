@@ -1,6 +1,6 @@
 """What visitors are told, against the truth of whose every browser was, also of those who never logged in.
 
-`pytest -m slow -s tests/benchmarks/test_visitors.py` prints the figures; ``BENCHMARK_CUSTOMERS`` sets the size.
+`pytest -m slow -s tests/benchmarks/test_visitor_bars.py` prints the figures; ``BENCHMARK_CUSTOMERS`` sets the size.
 """
 
 import os

@@ -6,7 +6,7 @@ import pandas as pd
 from numba import boolean, int64
 
 from features.columns import FOREVER
-from features.identity.links import BOUNDS, RECTANGLE
+from features.identity.graph.links import BOUNDS, RECTANGLE
 
 
 def disjoint(frame: pd.DataFrame) -> pd.DataFrame:

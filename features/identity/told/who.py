@@ -6,10 +6,10 @@ import pyarrow as pa
 
 from features.declare import DeclarationError
 from features.history import History
-from features.identity.chain import Holding, holdings
-from features.identity.nobody import Reason, reasons
-from features.identity.report import check_asked
-from features.identity.tallies import leads_to
+from features.identity.told.chain import Holding, holdings
+from features.identity.told.nobody import Reason, reasons
+from features.identity.told.report import check_asked
+from features.identity.told.tallies import leads_to
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from features.dataset import instant
 from features.declare import Link
 from features.facts import PHASES
 from features.history import History
-from features.identity.merges import CONTRADICTION, NEVER_MERGED
-from features.identity.tallies import Tally, count_facts, distinct, leads_to
+from features.identity.graph.merges import CONTRADICTION, NEVER_MERGED
+from features.identity.told.tallies import Tally, count_facts, distinct, leads_to
 
 
 class ReportError(ValueError):

@@ -17,7 +17,7 @@ from features.declare import Link
 from features.facts import TIME
 from features.facts import source as declared
 from features.identity.keys import KeyRing
-from features.identity.propose import ProposalError, Proposals
+from features.identity.registers.propose import ProposalError, Proposals
 from features.ingest import append_facts
 from features.lake import Lake
 

@@ -3,7 +3,7 @@
 A group is the evidence of one child (or of one child and parent) in the order of ``at``. At each instant the rows that
 are believed then give intervals ``(parent, from, to)``; a rectangle is an interval with since when and until when it
 was believed. Recomputing the intervals at every instant costs the square of a group's rows, about a nanosecond each;
-guards (see `identity.guards`) keep keys that everybody shares out of it.
+guards (see `identity.graph.guards`) keep keys that everybody shares out of it.
 """
 
 import numba as nb

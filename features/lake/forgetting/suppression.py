@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from features.identity.keys import TAGS
 from features.lake import store
 from features.lake.commits import LakeError
-from features.lake.marks import MARKS, Marks
+from features.lake.forgetting.marks import MARKS, Marks
 from features.lake.rejects import QUARANTINE
 from features.lake.snapshot import Snapshot
 

@@ -10,8 +10,8 @@ import pandas as pd
 from features.columns import EVER_AGO, FOREVER
 from features.conditions import duration
 from features.declare import Link
-from features.identity.guards import guards
-from features.identity.replay import replay
+from features.identity.graph.guards import guards
+from features.identity.graph.replay import replay
 
 BOUNDS = ["at_from", "at_to", "known_from", "known_to"]
 RECTANGLE = ["child", "parent", *BOUNDS]
@@ -21,7 +21,7 @@ ORDER = ["child", "parent", "at_from", "known_from"]
 def rectangles(rows: pd.DataFrame, link: Link) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The link's rectangles (`RECTANGLE`), in order, and its guarded children (child, known_from, known_to).
 
-    ``rows`` (`identity.evidence.COLUMNS`): all that was said of these children, in any order; candidates link nothing.
+    ``rows`` (`graph.evidence.COLUMNS`): all that was said of these children, in any order; candidates link nothing.
     Children with one parent ever go the short way; the others by replaying what was believed when.
     """
     rows = rows[rows["linked"] >= 0]

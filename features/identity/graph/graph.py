@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 
 from features.declare import Link
-from features.identity.evidence import COLUMNS, Kinds, by_link
-from features.identity.links import ORDER, no_rectangles, rectangles
-from features.identity.merges import PROBLEMS, Merges, merges
+from features.identity.graph.evidence import COLUMNS, Kinds, by_link
+from features.identity.graph.links import ORDER, no_rectangles, rectangles
+from features.identity.graph.merges import PROBLEMS, Merges, merges
 
 GUARDED = ["child", "known_from", "known_to"]
 
@@ -19,8 +19,8 @@ GUARDED = ["child", "known_from", "known_to"]
 class Graph:
     """What is known of who belongs to whom.
 
-    ``said``: per link, the evidence rows (`identity.evidence.COLUMNS`). ``links``: per link but merges, rectangles
-    (`identity.links.RECTANGLE`). ``guarded``: per link, the children that too many share (child, known_from,
+    ``said``: per link, the evidence rows (`graph.evidence.COLUMNS`). ``links``: per link but merges, rectangles
+    (`graph.links.RECTANGLE`). ``guarded``: per link, the children that too many share (child, known_from,
     known_to). ``merges``: per key type that can be merged, who stands for whom.
     """
 
@@ -35,11 +35,11 @@ class Graph:
         return found.members if found else no_rectangles()
 
     def candidates(self) -> dict[Link, pd.DataFrame]:
-        """Per link, the rows that say two keys may belong together (`identity.evidence.COLUMNS`)."""
+        """Per link, the rows that say two keys may belong together (`graph.evidence.COLUMNS`)."""
         return {link: rows[rows["linked"] < 0] for link, rows in self.said.items()}
 
     def problems(self) -> pd.DataFrame:
-        """What was said and could not be done (`identity.merges.PROBLEMS`)."""
+        """What was said and could not be done (`graph.merges.PROBLEMS`)."""
         return pd.concat(
             [pd.DataFrame(columns=PROBLEMS), *(m.problems for m in self.merges.values() if len(m.problems))]
         )
@@ -54,7 +54,7 @@ def updated(graph: Graph, fresh: dict[Link, pd.DataFrame], touched: np.ndarray) 
     """The graph once more is known of some children: the same, row by row, as one built anew from everything.
 
     ``touched`` (t,) int64: the children something new was said of, or of whom a revised row spoke before. ``fresh``:
-    per link, *all* that is said of them now (`identity.evidence.COLUMNS`). Only they are worked out again, and the
+    per link, *all* that is said of them now (`graph.evidence.COLUMNS`). Only they are worked out again, and the
     merges, which are few.
     """
     said, links, guarded = {}, dict(graph.links), dict(graph.guarded)

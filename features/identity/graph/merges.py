@@ -15,8 +15,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from features.columns import EVER_AGO, FOREVER
-from features.identity.guards import guards
-from features.identity.links import RECTANGLE, no_rectangles
+from features.identity.graph.guards import guards
+from features.identity.graph.links import RECTANGLE, no_rectangles
 
 PROBLEMS = ["problem", "child", "parent", "known"]
 CONTRADICTION, NEVER_MERGED = "contradictory merge", "unmerge of what was never merged"
@@ -36,7 +36,7 @@ class Merges:
 
 
 def merges(rows: pd.DataFrame, shared: int | None, named: Mapping[int, int]) -> Merges:
-    """The merges of one key type from what was said (`identity.evidence.COLUMNS`), in any order.
+    """The merges of one key type from what was said (`graph.evidence.COLUMNS`), in any order.
 
     ``named``: when each key was first named by any evidence, UTC microseconds.
     """

@@ -1,0 +1,1 @@
+"""Registers without a common key: what is compared, which pairs are proposed, and how that becomes evidence."""
