@@ -12,7 +12,8 @@ from forgotten_rows import add, forget, mark, stored_values, tags
 from usage_rows import keys, leftovers, row, seen, table
 
 from features.facts import source
-from features.lake import Lake, LakeError, sweeping
+from features.lake import Lake, LakeError
+from features.lake.forgetting import sweeping
 from features.lake.forgetting.forgetting import purged
 
 WRITER = Path(__file__).with_name("forgetting_writer.py")
