@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, settings
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parent / "features")]
+pytest_plugins = ["command_line"]
 
 SHRINK = os.environ.get("TIELINE_SHRINK", "1") == "1"  # whoever only asks "does it fail?" need not shrink
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import Run
 
 import tieline
 from features.simulator import SCENARIOS, fingerprint
@@ -22,22 +23,13 @@ FROM input
 """
 ROWS = "id,who,when,phase\na,C1,2025-01-01T10:00:00Z,ask\nb,C2,2025-01-02T10:00:00Z,use\n"
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Run) -> Run:
     """``run("train", "churn")`` in a home of its own: (exit code, stdout, stderr)."""
     monkeypatch.setenv("TIELINE_HOME", str(tmp_path / "home"))
 
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tieline", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            tieline.main()
-        said = capsys.readouterr()
-        return int(stop.value.code or 0), said.out, said.err
-
-    return call
+    return command
 
 
 @pytest.fixture
@@ -151,9 +143,9 @@ def test_a_date_without_zone_or_sense_is_a_usage_error(run: Run) -> None:
         assert text in err
 
 
-@pytest.mark.parametrize("command", [(), ("ingest",), ("train",), ("serve",), ("simulate",), ("demo",)], ids=str)
-def test_help_says_what_a_command_does(run: Run, command: tuple[str, ...]) -> None:
-    code, out, _ = run(*command, "--help")
+@pytest.mark.parametrize("words", [(), ("ingest",), ("train",), ("serve",), ("simulate",), ("demo",)], ids=str)
+def test_help_says_what_a_command_does(run: Run, words: tuple[str, ...]) -> None:
+    code, out, _ = run(*words, "--help")
     assert code == 0
     assert "Usage" in out
 

@@ -4,14 +4,12 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import Run
 
 import tieline
-
-Run = Callable[..., tuple[int, str, str]]
 
 EVIDENCE = """
 SELECT id, kind AS key_type, "key", "to" AS other_type, other, "at"::TIMESTAMPTZ AS "at",
@@ -59,20 +57,17 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Run) -> Run:
     """``run("who", ...)`` over a copy of that home: (exit code, stdout, stderr)."""
     shutil.copytree(lived, tmp_path / "home")
     monkeypatch.setenv("TIELINE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("TIELINE_SECRET", raising=False)
 
     def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tieline", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            tieline.main()
-        said = capsys.readouterr()
-        assert not [name for name in NAMES if name in said.out + said.err]
-        assert "Traceback" not in said.err
-        return int(stop.value.code or 0), said.out, said.err
+        code, out, err = command(*words)
+        assert not [name for name in NAMES if name in out + err]
+        assert "Traceback" not in err
+        return code, out, err
 
     return call
 

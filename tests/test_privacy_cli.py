@@ -3,12 +3,10 @@
 import io
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-import tieline
+from command_line import Run
 
 SQL = """
 SELECT id, 'customer' AS key_type, who AS key, "when"::TIMESTAMPTZ AS at, "when"::TIMESTAMPTZ AS known_at,
@@ -17,26 +15,17 @@ FROM input
 """
 ROWS = "id,who,when\na,C1,2025-01-01T10:00:00Z\nb,C2,2025-01-02T10:00:00Z\nc,C1,2025-01-03T10:00:00Z\n"
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Run) -> Run:
     """``run("forget", ...)`` in a home with three facts of two customers: (exit code, stdout, stderr)."""
     monkeypatch.setenv("TIELINE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("TIELINE_SECRET", raising=False)
     (tmp_path / "j.sql").write_text(SQL)
     (tmp_path / "raw.csv").write_text(ROWS)
 
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tieline", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            tieline.main()
-        said = capsys.readouterr()
-        return int(stop.value.code or 0), said.out, said.err
-
-    assert call("ingest", "journey", "--sql", tmp_path / "j.sql", "--input", tmp_path / "raw.csv")[0] == 0
-    return call
+    assert command("ingest", "journey", "--sql", tmp_path / "j.sql", "--input", tmp_path / "raw.csv")[0] == 0
+    return command
 
 
 def last(out: str) -> dict:

@@ -2,16 +2,15 @@
 
 import json
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from command_line import Run
 from people import holders, people
 
-import tieline
 from features.catalog.keys import KEY_TYPES, LINKS
 from features.identity.keys import KeyRing
 from features.identity.registers.propose import ProposalError, Proposals
@@ -115,22 +114,12 @@ def test_ids_name_nobody() -> None:
     assert "L1" not in ids[0]
 
 
-Run = Callable[..., tuple[int, str, str]]
-
-
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Run) -> Run:
     """``run("propose", ...)`` in a home of its own: (exit code, stdout, stderr)."""
     monkeypatch.setenv("TIELINE_HOME", str(tmp_path / "home"))
 
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tieline", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            tieline.main()
-        said = capsys.readouterr()
-        return int(stop.value.code or 0), said.out, said.err
-
-    return call
+    return command
 
 
 @pytest.fixture

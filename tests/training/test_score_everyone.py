@@ -1,20 +1,18 @@
 """Everyone of a small simulated operator, scored and rolled up by a model of it, also from the command line."""
 
 import json
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import Run
 from oracle import World
 from test_rule_of_time import link
 from worlds import CATALOG as WORLD
 from worlds import LINKS, MINUTE, TYPES, history
 
-import tieline
 from features.catalog import CATALOG
 from features.dataset import build
 from features.declare import Link
@@ -37,7 +35,6 @@ TASK = CATALOG.task("churn")
 DAY = 86_400_000_000
 CONSENT = next(f for f in CATALOG.features if f.name == "profile_consent_profiling_last")
 MONEY = Money("profile_monthly_value_last", 12.0)
-Run = Callable[..., tuple[int, str, str]]
 
 
 @dataclass(frozen=True)
@@ -70,18 +67,11 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
 
 
 @pytest.fixture
-def run(operator: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(operator: Operator, monkeypatch: pytest.MonkeyPatch, command: Run) -> Run:
     """``run("roll-up", ...)`` in the operator's home: (exit code, stdout, stderr)."""
     monkeypatch.setenv("TIELINE_HOME", str(operator.home))
 
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tieline", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            tieline.main()
-        said = capsys.readouterr()
-        return int(stop.value.code or 0), said.out, said.err
-
-    return call
+    return command
 
 
 def test_a_score_is_what_the_model_says_of_the_row_training_would_build(operator: Operator) -> None:
