@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from features.durable import make_directory, publish
 from features.identity.keys import (
     SECRET_VARIABLE,
     SUPPRESSION_VARIABLE,
@@ -43,6 +44,7 @@ def open_keyring(home: Path, lake: Lake) -> KeyRing:
             f"put secret.key back, or set {SECRET_VARIABLE} to all of them, the oldest first, one a line"
         )
     ring = KeyRing(first, country(), tuple(later[:generation]), load_suppression(home))
+    _check_secret(lake, ring)
     _check_suppression(lake, taken, ring)
     return ring
 
@@ -66,6 +68,20 @@ def _check_there(home: Path, name: str, variable: str, what: str, needed: bool) 
         raise SecretError(
             f"{home} has a lake but not {what}: set {variable}, or put {name} back from a copy; "
             "a new one is made only in a home without a lake, so where there is no copy, begin in a new TIELINE_HOME"
+        )
+
+
+def _check_secret(lake: Lake, ring: KeyRing) -> None:
+    """Under another secret every key would be somebody new. The first ring a lake is opened with leaves its witness.
+
+    The witness is the hash of a word, of as little use to whoever guesses secrets as any row of the keys' table.
+    """
+    witness = lake.root / f"secret-{ring.generation}.check"
+    told = ring.hash("witness", "tieline").hex().encode()
+    publish(told, make_directory(lake.root) / witness.name)
+    if witness.read_bytes() != told:
+        raise SecretError(
+            f"{lake.root}: the secret is not the one it was written with: set {SECRET_VARIABLE}, or put secret.key back"
         )
 
 

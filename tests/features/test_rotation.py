@@ -175,3 +175,10 @@ def test_the_hash_of_the_next_generation_needs_no_original():
     first, second = KeyRing(b"0123456789abcdef"), KeyRing(b"0123456789abcdef", later=(b"fedcba9876543210",))
     assert second.hashes("customer", "C1")[0] == first.hash("customer", "C1")
     assert second.key_id("customer", "C1") != first.key_id("customer", "C1")
+
+
+def test_another_secret_than_the_lake_was_written_with_is_refused(small, monkeypatch):
+    open_keyring(small.home, small.lake)
+    monkeypatch.setenv(SECRET_VARIABLE, "somebody else's secret")
+    with pytest.raises(SecretError, match="not the one it was written with"):
+        open_keyring(small.home, small.lake)
