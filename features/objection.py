@@ -36,8 +36,10 @@ def never_used(history: History, entity_type: str, entities: np.ndarray, cutoffs
     somebody is to use it now. Who withdraws comes back, but for the cutoffs while the objection stood.
     """
     then = objects(history, entity_type, entities, cutoffs)
-    once, place = np.unique(entities, return_inverse=True)
-    now = objects(history, entity_type, once, np.full(len(once), history.end + 1, np.int64))
+    latest = history.end + 1
+    heads = history.heads(entity_type, entities, latest)  # of who was merged since, whoever stands for them objects
+    once, place = np.unique(heads, return_inverse=True)
+    now = objects(history, entity_type, once, np.full(len(once), latest, np.int64))
     return then | now[place.reshape(-1)]
 
 

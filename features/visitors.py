@@ -63,9 +63,7 @@ def build_visitors(history: History, task: Task, start: int, end: int, seen: int
     seen = min(seen, history.end + 1)
     found = visits(history, task.entity, start, end)
     entity = named(history, task.entity, found, np.minimum(found.cutoff + visitors.within, seen))
-    known = entity >= 0
-    unused = np.zeros(len(found), bool)
-    unused[known] = never_used(history, task.entity, entity[known], found.cutoff[known])
+    unused = of_objectors(history, task.entity, found)
     found, entity = found.select(~unused), entity[~unused]
     customer = may_be_asked(history, task, entity, found.cutoff)
     X = history_of(history, found, visitors.features)
@@ -105,6 +103,13 @@ def named(history: History, entity_type: str, found: Visits, known_by: np.ndarra
     entity[row] = holder
     entity[np.bincount(row, minlength=len(found)) > 1] = -1
     return entity
+
+
+def of_objectors(history: History, entity_type: str, found: Visits) -> np.ndarray:
+    """(n,) bool: visits of somebody, as far as the lake knows now, who objects: however late they were named."""
+    row, holder = history.owners(entity_type, found.key, found.at, np.full(len(found), history.end + 1, np.int64))
+    refused = row[never_used(history, entity_type, holder, found.cutoff[row])]
+    return np.bincount(refused, minlength=len(found)) > 0
 
 
 def may_be_asked(history: History, task: Task, entity: np.ndarray, cutoff: np.ndarray) -> np.ndarray:

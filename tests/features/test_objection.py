@@ -14,7 +14,7 @@ from worlds import LINKS, MINUTE, TYPES, history
 from features.catalog import CATALOG as TELECOM
 from features.conditions import DeclarationError, Event
 from features.dataset import build, pairs
-from features.declare import Calendar, Catalog, Feature, Label, Rule, Task, Triggered
+from features.declare import Calendar, Catalog, Feature, Label, Link, Rule, Task, Triggered
 from features.facts import PURPOSES, SOURCES, TIME
 from features.history import History
 from features.identity.keys import KeyRing
@@ -84,6 +84,27 @@ def test_nothing_of_who_objects_is_drawn_not_even_their_past() -> None:
     known = facts(consent("no", 1, 35, 35, given=False))
     assert asked(known) == []
     assert asked(known, key=2) == EVERY
+
+
+def test_who_was_found_to_be_an_objector_is_not_drawn_from_before_they_were() -> None:
+    merged = fact("m", 1, 30, 30, other=2, state="linked")
+    known = facts(consent("no", 2, 35, 35, given=False))
+    links = (*LINKS, Link("customer", "customer", back=None))
+    world = World(
+        {
+            "profile": [
+                fact("a1", 1, 0, 0, status="active"),
+                fact("a2", 2, 0, 1, status="active"),
+                consent("no", 1, 50, 50, given=False),
+            ]
+        },
+        [merged],
+        TYPES,
+        links,
+        known.coverage,
+    )
+    told = history(world, replace(CATALOG, links=links))
+    assert asked(told, key=1) == asked(told, key=2) == []
 
 
 def test_who_withdraws_comes_back_but_for_while_the_objection_stood() -> None:

@@ -120,11 +120,12 @@ def test_a_visit_can_only_teach_of_being_named_once_the_time_has_passed() -> Non
     assert asked.followed()[0] < asked.edges()[0] <= data(login(33), seen=51).asked.followed()[0]
 
 
-def test_who_objects_is_not_learned_from_in_either_way() -> None:
+@pytest.mark.parametrize("told_at", [33, 2000], ids=["soon", "late"])
+def test_who_objects_is_not_learned_from_in_either_way(told_at: float) -> None:
     consent = Feature("profile", "last", "consent_profiling")
     catalog = replace(CATALOG, features=(*CATALOG.features, consent), objection=Rule(consent.name, "is", 0.0))
     no = replace(ACTIVE, id="n", at=1, known_at=1, values={**ACTIVE.values, "consent_profiling": False})
-    told = history(world(visit("v", 30), evidence=(login(33),), profile=(ACTIVE, no)), catalog)
+    told = history(world(visit("v", 30), evidence=(login(33, told_at),), profile=(ACTIVE, no)), catalog)
     both = build_visitors(told, TASK, 0, 4000 * MINUTE, 1000 * MINUTE)
     assert (len(both.asked.X), len(both.given.X)) == (0, 0)
 
