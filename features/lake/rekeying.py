@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.durable import make_directory
 from features.identity.keys import KEYS, surrogate, wrapped
+from features.identity.registers.ids import PREFIX, renamed, renamed_json
 from features.lake import store
 from features.lake.commits import Entry, LakeError, Log, Rewrite, StoredFile
 from features.lake.forgetting.forgetting import purged
@@ -88,6 +90,10 @@ class _NewIds:
         out[~known] = [surrogate(wrapped(self.secret, i.to_bytes(8, "big"))) for i in ids[~known].tolist()]
         return out
 
+    def of_id(self, key_id: int) -> int:
+        """The new id of one."""
+        return int(self.of_ids(np.array([key_id]))[0])
+
 
 def _rewritten(root: Path, file: StoredFile, names: _NewIds) -> Rewrite:
     folder = file.path.rpartition("/")[0]
@@ -103,7 +109,15 @@ def _facts(rows: pa.Table, names: _NewIds) -> pa.Table:
             place = rows.schema.get_field_index(name)
             ids = pa.array(names.of_ids(rows[name].to_numpy()))
             rows = rows.set_column(place, rows.schema.field(name), ids)
-    return rows
+    return _proposals(rows, names)
+
+
+def _proposals(rows: pa.Table, names: _NewIds) -> pa.Table:
+    """The ids of proposals tell the keys they link: under the old secret they would still name their owners."""
+    if "other_id" not in rows.schema.names or not pc.any(pc.starts_with(rows["id"], PREFIX)).as_py():
+        return rows
+    ids = pa.array([renamed(text, names.of_id) for text in rows["id"].to_pylist()], pa.string())
+    return rows.set_column(rows.schema.get_field_index("id"), rows.schema.field("id"), ids)
 
 
 def _keys(rows: pa.Table, names: _NewIds) -> pa.Table:
@@ -117,7 +131,8 @@ def _rejects(rows: pa.Table, names: _NewIds) -> pa.Table:
 
     def renamed(text: str) -> str:
         text = _HASH.sub(lambda m: f'"hmac:{wrapped(names.secret, bytes.fromhex(m[1])).hex()}"', text)
-        return _SURROGATE.sub(lambda m: m[1] + str(names.of_ids(np.array([int(m[2])]))[0]), text)
+        text = renamed_json(text, names.of_id)
+        return _SURROGATE.sub(lambda m: m[1] + str(names.of_id(int(m[2]))), text)
 
     texts = pa.array([renamed(text) for text in rows["row"].to_pylist()], pa.string())
     return rows.set_column(rows.schema.get_field_index("row"), QUARANTINE.field("row"), texts)

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from forgotten_person import add, journey
 from private_operator import Operator, opened, operator
@@ -13,6 +15,9 @@ from usage_rows import keys, row, table
 
 from features.catalog import CATALOG
 from features.identity.keys import SECRET_VARIABLE, KeyRing, load_secrets
+from features.identity.registers.propose import Proposals
+from features.identity.registers.proposed import append_proposals, evidence
+from features.ingest import append_facts
 from features.lake import Lake, LakeError
 from features.lake.rekeying import rekeyed
 from features.privacy import rotation
@@ -23,6 +28,7 @@ from features.privacy.secrets import SecretError, open_keyring
 
 SIZE = (80, 3)
 NEW = "a new secret, long enough"
+FIRST, DAY = datetime(2025, 3, 1, tzinfo=UTC), timedelta(days=1)
 
 
 @pytest.fixture
@@ -95,6 +101,41 @@ def test_quarantined_rows_are_recognised_when_they_come_again(tmp_path):
     lake.append("usage", again, keys=lake.keys())
     assert lake.quarantine().num_rows == 1
     assert str(key_id) in lake.quarantine()["row"][0].as_py()
+
+
+def test_a_leaked_secret_no_longer_opens_what_was_proposed_and_later_runs_still_find_it(tmp_path, monkeypatch):
+    monkeypatch.delenv(SECRET_VARIABLE, raising=False)
+    home = tmp_path / "home"
+    lake = Lake(home / "lakes" / "telecom")
+    ring = open_keyring(home, lake)
+    told = {"key_types": CATALOG.key_types, "links": CATALOG.links}
+    append_proposals(lake, ring, proposed("C1", "C2"), FIRST, **told)
+    append_proposals(lake, ring, proposed("C1"), FIRST + DAY, **told)
+    append_facts(lake, ring, "evidence", evidence(proposed("C1", sure=0.98), ring, FIRST), covered=(), **told)
+    assert lake.quarantine().num_rows == 1
+    leaked = [f"{ring.key_id(*key):016x}" for key in (("customer", "C1"), ("loyalty", "LC1"), ("loyalty", "LC2"))]
+    assert holding(lake, leaked) == {"data", "quarantine"}
+    rotate(home)
+    assert holding(lake, leaked) == set()
+    after = open_keyring(home, lake)
+    again = append_proposals(lake, after, proposed("C1"), FIRST + 2 * DAY, **told)
+    assert (again.stated, again.revised, again.withdrawn, again.unchanged) == (0, 0, 0, 1)
+    anew = append_proposals(lake, after, proposed("C1", "C2"), FIRST + 3 * DAY, **told)
+    assert (anew.stated, anew.refused, anew.unchanged) == (1, 0, 1)
+    assert len(set(lake.read("evidence")["id"].to_pylist())) == 2
+
+
+def holding(lake: Lake, texts: list[str]) -> set[str]:
+    """The folders of the lake that hold one of the texts, also as a part of another."""
+    files = {path: str(pq.read_table(path).to_pylist()) for path in lake.root.rglob("*.parquet")}
+    return {path.relative_to(lake.root).parts[0] for path, held in files.items() for t in texts if t in held}
+
+
+def proposed(*names: str, sure: float = 0.99) -> Proposals:
+    """That a card belongs to each of these customers, of two that were looked at."""
+    pairs = pd.DataFrame({"left": names, "right": [f"L{name}" for name in names]}, dtype=object)
+    pairs = pairs.assign(confidence=sure, state="linked", alone=sure)
+    return Proposals("customer", "loyalty", pairs, ("LC1", "LC2"), 2, len(pairs), 0.5, (), (), 0.0)
 
 
 KILLED = """

@@ -17,6 +17,7 @@ from features.declare import Link
 from features.facts import TIME
 from features.facts import source as declared
 from features.identity.keys import KeyRing
+from features.identity.registers.ids import PREFIX, proposal_id
 from features.identity.registers.propose import ProposalError, Proposals
 from features.ingest import append_facts
 from features.lake import Lake
@@ -84,16 +85,13 @@ def append_proposals(
     )
 
 
-def _prefix(proposals: Proposals) -> str:
-    return f"proposed:{proposals.right_type}:{proposals.left_type}:"
-
-
 def _identified(proposals: Proposals, ring: KeyRing) -> pd.DataFrame:
     """The pairs with ``id``, ``key_id`` (of the right key) and ``other_id``."""
     pairs = proposals.pairs
     child = _key_ids(ring, proposals.right_type, pairs["right"])
     parent = _key_ids(ring, proposals.left_type, pairs["left"])
-    ids = [f"{_prefix(proposals)}{a:016x}{b:016x}" for a, b in zip(child, parent, strict=True)]
+    types = proposals.right_type, proposals.left_type
+    ids = [proposal_id(*types, a, b) for a, b in zip(child, parent, strict=True)]
     return pairs.assign(id=ids, key_id=child, other_id=parent)
 
 
@@ -106,7 +104,10 @@ def _key_ids(ring: KeyRing, key_type: str, keys: "Sequence[str] | pd.Series") ->
 def _standing(lake: Lake, proposals: Proposals, ring: KeyRing) -> pd.DataFrame:
     """What earlier runs proposed for the keys judged now and still stands: `_STATED`, times in UTC microseconds."""
     stored = lake.read("evidence", columns=[*_STATED, "until"])
-    ours = pc.and_(pc.starts_with(stored["id"], _prefix(proposals)), pc.is_null(stored["until"]))
+    ours = pc.and_(
+        pc.starts_with(stored["id"], f"{PREFIX}{proposals.right_type}:{proposals.left_type}:"),
+        pc.is_null(stored["until"]),
+    )
     judged = pa.array(_key_ids(ring, proposals.right_type, proposals.judged))
     rows = stored.filter(pc.and_(ours, pc.is_in(stored["key_id"], judged)))
     times = {name: rows[name].cast(pa.int64()).to_numpy() for name in ("at", "known_at")}
