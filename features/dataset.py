@@ -197,11 +197,13 @@ def already_ended(history: History, task: Task, entity: np.ndarray, cutoff: np.n
     ended = np.zeros(len(entity), bool)
     visible = np.full(len(cutoff), seen, np.int64)
     heads = history.heads(task.entity, entity, seen)
+    row, member = history.group(task.entity, entity, seen)
     for label in task.labels:
         for event in (label.event, label.competing) if label.competing else ():
             before = [Emission(event.conditions, COUNT, None, EVER_AGO, edge) for edge in (0, duration(task.gap))]
             plan = compile_plan(event.source, before)
-            at_cutoff = history.fold_own(task.entity, plan, entity, cutoff, cutoff)[:, 0]
+            of_member = history.fold_own(task.entity, plan, member, cutoff[row], cutoff[row])[:, 0]
+            at_cutoff = np.bincount(row, weights=of_member, minlength=len(entity))
             ended |= history.fold_own(task.entity, plan, heads, cutoff, visible)[:, 1] > at_cutoff
     return ended
 

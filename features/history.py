@@ -41,6 +41,7 @@ class History:
     _reach: dict[str, Reach] = field(default_factory=dict)
     _parents: dict[tuple[str, str], Reach] = field(default_factory=dict)
     _by_key: dict[str, Reach] = field(default_factory=dict)
+    _heard: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def load(cls, lake: Lake, catalog: Catalog, snapshot: Snapshot | None = None) -> "History":
@@ -112,12 +113,27 @@ class History:
         if not heard:
             return np.full(len(self.entities_of[entity_type]), FOREVER, np.int64)
         first = pd.concat(heard).groupby(level=0).min()
-        return first.reindex(self.entities_of[entity_type], fill_value=FOREVER).to_numpy(np.int64)
+        found = first.reindex(self.entities_of[entity_type], fill_value=FOREVER)
+        members = self.graph.members(entity_type)
+        if len(members):
+            heard_of = np.maximum(members["known_from"].to_numpy(), found.reindex(members["child"]).to_numpy())
+            found = pd.concat([found, pd.Series(heard_of, members["parent"].to_numpy())]).groupby(level=0).min()
+        return found.reindex(self.entities_of[entity_type], fill_value=FOREVER).to_numpy(np.int64)
 
     def standing(self, entity_type: str, entities: np.ndarray, seen: np.ndarray) -> np.ndarray:
         """(p,) bool: not an alias, as known to ``seen`` (p,): of several that are the same, one stands for them all."""
         pair, _ = known(self.reach(entity_type), entities, seen)
         return np.bincount(pair, minlength=len(entities)) > 0
+
+    def group(self, entity_type: str, entities: np.ndarray, seen: int) -> tuple[np.ndarray, np.ndarray]:
+        """(row, member): every entity that is the same one as ``entities[row]``, as known at ``seen``; itself too."""
+        members = self.graph.members(entity_type)
+        members = members[(members["known_from"] < seen) & (seen <= members["known_to"])]
+        heads = self.heads(entity_type, entities, seen)
+        merged = np.flatnonzero(np.isin(heads, members["parent"]))
+        pairs = pd.DataFrame({"row": merged, "parent": heads[merged]}).merge(members[["child", "parent"]], on="parent")
+        alone = np.setdiff1d(np.arange(len(entities)), merged)
+        return np.append(alone, pairs["row"].to_numpy(np.int64)), np.append(entities[alone], pairs["child"])
 
     def heads(self, entity_type: str, entities: np.ndarray, seen: int) -> np.ndarray:
         """(p,) int64: the entity that stands for each as known at ``seen``; itself where it was merged with none."""
@@ -153,10 +169,13 @@ class History:
     ) -> tuple[np.ndarray, np.ndarray]:
         """(entities, weights) of who may come with these (type, id) keys at ``now``, as known at ``seen``.
 
-        (c,) int64, rising, and (c,) float64 probabilities; what they leave of 1 is "none of them".
+        (c,) int64, rising, and (c,) float64 probabilities; what they leave of 1 is "none of them". The same key twice
+        says no more than once.
         """
-        named = [self.naming.named_by(key_type, key, entity_type, now, seen) for key_type, key in keys]
-        return judged(named, len(self.entities_of[entity_type]))
+        named = [self.naming.named_by(*key, entity_type, now, seen) for key in dict.fromkeys(keys)]
+        if entity_type not in self._heard:
+            self._heard[entity_type] = np.sort(self.first_known(entity_type))
+        return judged(named, int(np.searchsorted(self._heard[entity_type], seen)))
 
     def frame(
         self,

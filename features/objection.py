@@ -7,12 +7,16 @@ counts from when it is known, and so does its withdrawal.
 
 import numpy as np
 
+from features.columns import FOREVER
 from features.declare import Catalog
 from features.history import History
 from features.purposes import purposes
 from features.rules import holds
 
 WORDS = "they object to profiling"
+
+LATEST = FOREVER - 1
+"""Whatever is in the lake is known by then, also what became known after the feeds are covered to."""
 
 
 def objects(
@@ -36,10 +40,10 @@ def never_used(history: History, entity_type: str, entities: np.ndarray, cutoffs
     somebody is to use it now. Who withdraws comes back, but for the cutoffs while the objection stood.
     """
     then = objects(history, entity_type, entities, cutoffs)
-    latest = history.end + 1
-    heads = history.heads(entity_type, entities, latest)  # of who was merged since, whoever stands for them objects
+    heads = history.heads(entity_type, entities, LATEST)  # of who was merged since, whoever stands for them objects
     once, place = np.unique(heads, return_inverse=True)
-    now = objects(history, entity_type, once, np.full(len(once), latest, np.int64))
+    latest = np.full(len(once), history.end + 1, np.int64)
+    now = objects(history, entity_type, once, latest, np.full(len(once), LATEST, np.int64))
     return then | now[place.reshape(-1)]
 
 

@@ -16,7 +16,7 @@ from features.dataset import EVENT, NO_ENDING, Dataset, Outcome, already_ended, 
 from features.declare import Feature, Label, Task
 from features.history import History
 from features.identity.reach import Reach
-from features.objection import never_used
+from features.objection import LATEST, never_used
 from features.unnamed import Visitors
 
 NAMED = "customer"
@@ -90,10 +90,10 @@ def visits(history: History, entity_type: str, start: int, end: int) -> Visits:
     asked = np.isin(key, np.concatenate([history.entities_of[t] for t in visitors.keys]))
     found = Visits(key[asked], at[asked], cutoff[asked])
     found = found.select(np.lexsort((found.at, found.cutoff, found.key)))
-    again = (np.diff(found.key) == 0) & (np.diff(found.cutoff // DAY) == 0)
-    found = found.select(np.append(~again, True)) if len(found) else found
     holder, _ = history.owners(entity_type, found.key, found.at, found.cutoff)
-    return found.select(np.bincount(holder, minlength=len(found)) == 0)
+    found = found.select(np.bincount(holder, minlength=len(found)) == 0)
+    again = (np.diff(found.key) == 0) & (np.diff(found.cutoff // DAY) == 0)
+    return found.select(np.append(~again, True)) if len(found) else found
 
 
 def named(history: History, entity_type: str, found: Visits, known_by: np.ndarray) -> np.ndarray:
@@ -107,7 +107,7 @@ def named(history: History, entity_type: str, found: Visits, known_by: np.ndarra
 
 def of_objectors(history: History, entity_type: str, found: Visits) -> np.ndarray:
     """(n,) bool: visits of somebody, as far as the lake knows now, who objects: however late they were named."""
-    row, holder = history.owners(entity_type, found.key, found.at, np.full(len(found), history.end + 1, np.int64))
+    row, holder = history.owners(entity_type, found.key, found.at, np.full(len(found), LATEST, np.int64))
     refused = row[never_used(history, entity_type, holder, found.cutoff[row])]
     return np.bincount(refused, minlength=len(found)) > 0
 

@@ -102,18 +102,20 @@ def the_same(evidence: Sequence[Fact], link: Link, types: Mapping[int, str], see
     """The groups of keys that are the same one, as known at ``seen``."""
     last: dict[tuple[int, int], Fact] = {}
     for e in sorted(
-        spoken(evidence, link, types, seen), key=lambda e: (e.at, e.known_at, e.values["state"] == "linked")
+        spoken(evidence, link, types, seen), key=lambda e: (e.known_at, e.at, e.values["state"] == "linked", tie(e))
     ):
-        if e.key != e.values["other"]:
-            last[min(e.key, e.values["other"]), max(e.key, e.values["other"])] = e
+        pair = min(e.key, e.values["other"]), max(e.key, e.values["other"])
+        if pair[0] != pair[1]:
+            last = {other: said for other, said in last.items() if other != pair} | {pair: e}
     apart = {pair for pair, e in last.items() if e.values["state"] == "unlinked"}
     groups: list[set[int]] = []
-    for pair, e in sorted(last.items(), key=lambda item: (item[1].known_at, item[1].at, item[0])):
+    for pair, e in last.items():
         touched = [g for g in groups if g & set(pair)]
         union = set(pair).union(*touched)
         crossing = {(a, b) for a in union for b in union if a < b}
         new = {p for p in crossing if not any(set(p) <= g for g in touched)}
-        if e.values["state"] == "linked" and not new & apart:
+        few = link.shared is None or len(union) <= link.shared + 1
+        if e.values["state"] == "linked" and few and not new & apart:
             groups = [g for g in groups if g not in touched] + [union]
     return groups
 
@@ -151,9 +153,12 @@ class World:
     def stands(self, key: int, seen: int) -> int:
         """The oldest of the keys that are the same one: first named by any evidence, then the smallest."""
 
-        def age(member: int) -> tuple[float, int]:
+        said = [e for link in self.links if link.is_merge for e in spoken(self.evidence, link, self.types, seen)]
+        parents = {e.values["other"] for e in said if e.values["state"] == "linked"}
+
+        def age(member: int) -> tuple[float, bool, int]:
             named = [e.known_at for e in self.evidence if not e.void and member in (e.key, e.values["other"])]
-            return min(named, default=math.inf), member
+            return min(named, default=math.inf), member not in parents, member
 
         return min(self.group(key, seen), key=age)
 

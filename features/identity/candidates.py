@@ -34,13 +34,18 @@ class Naming:
 
     def named_by(self, key_type: str, key: int, entity_type: str, now: int, seen: int) -> Named:
         """Entities a key names just before ``now``, as known at ``seen``: probabilities that add up to 1 at most."""
+        head, same = self._group(key_type, key, seen)
         if key_type == entity_type:
-            return {self._stands(entity_type, key, seen): 1.0} if self.type_of(key) else {}
+            return {head: 1.0} if self.type_of(key) else {}
         found: Named = {}
         for link in self.graph.links:
             if link.child == key_type and link.rolls_up:
                 by_link: Named = {}
-                for parent, p in self._parents(link, key, now, seen).items():
+                parents: Named = {}
+                for child in same:
+                    named = self._parents(link, child, now, seen)
+                    parents |= {parent: max(p, parents.get(parent, 0.0)) for parent, p in named.items()}
+                for parent, p in parents.items():
                     for entity, q in self.named_by(link.parent, parent, entity_type, now, seen).items():
                         by_link[entity] = by_link.get(entity, 0.0) + p * q
                 found |= {entity: max(p, found.get(entity, 0.0)) for entity, p in by_link.items()}
@@ -67,12 +72,14 @@ class Naming:
 
     def _holders(self, link: Link, key: int, now: int, seen: int) -> list[int]:
         frame = self._of("links", link, self.graph.links[link], key)
-        held = (frame["at_from"] < now) & (now <= frame["at_to"])
+        held = (frame["at_from"] <= now) & (now < frame["at_to"])
         held &= (frame["known_from"] < seen) & (seen <= frame["known_to"])
         return frame["parent"][held].tolist()
 
     def _seen_with(self, link: Link, key: int, now: int, seen: int) -> dict[int, int]:
         """How often the key was recently seen with each parent it is not known to be apart from."""
+        if link.back is None and not link.undone:
+            return {}
         since = -FOREVER if link.back is None else now - duration(link.back)
         counts: dict[int, int] = {}
         for parent, at, linked in self._statements(link, key, now, seen):
@@ -87,6 +94,8 @@ class Naming:
         kept = (rows["linked"] < 0) & (rows["at"] < now) & (rows["known"] < seen) & (seen <= rows["until"])
         confidence = np.nan_to_num(rows["confidence"][kept], nan=0.5).tolist()
         found = dict(zip(rows["parent"][kept].tolist(), confidence, strict=True))
+        last = {parent: linked for parent, _, linked in self._statements(link, key, now, seen)}
+        found = {parent: c for parent, c in found.items() if last[parent] != 0}
         total = max(1.0, sum(found.values()))
         return {parent: c / total for parent, c in found.items()}
 
@@ -106,12 +115,16 @@ class Naming:
         low, high = np.searchsorted(columns["child"], np.array([child, child + 1]))
         return {name: values[low:high] for name, values in columns.items()}
 
-    def _stands(self, key_type: str, key: int, seen: int) -> int:
-        """The key that stands for this one, as known at ``seen``."""
+    def _group(self, key_type: str, key: int, seen: int) -> tuple[int, list[int]]:
+        """The key that stands for this one, and all that are the same as known at ``seen``, itself included."""
         members = self.graph.members(key_type)
-        mine: pd.DataFrame = members[members["child"] == key] if len(members) else members
-        known = mine[(mine["known_from"] < seen) & (seen <= mine["known_to"])]
-        return int(known["parent"].iloc[0]) if len(known) else key
+        if not len(members):
+            return key, [key]
+        known = members[(members["known_from"] < seen) & (seen <= members["known_to"])]
+        head = known.loc[known["child"] == key, "parent"]
+        if not len(head):
+            return key, [key]
+        return int(head.iloc[0]), known.loc[known["parent"] == head.iloc[0], "child"].tolist()
 
 
 def judged(named: Sequence[Mapping[int, float]], people: int) -> tuple[np.ndarray, np.ndarray]:

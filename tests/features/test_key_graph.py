@@ -14,7 +14,7 @@ from test_rule_of_time import ask, link, same
 from worlds import MINUTE, cutoffs, history, stored
 
 from features.conditions import Event
-from features.dataset import build, pairs
+from features.dataset import already_ended, build, pairs
 from features.declare import Calendar, Catalog, Feature, Label, Link, Task
 from features.identity.graph.evidence import Kinds, by_link
 from features.identity.graph.graph import Graph, read_graph, updated
@@ -200,8 +200,34 @@ def test_the_older_id_stays_and_the_younger_becomes_its_alias() -> None:
 def test_an_unmerge_restores_both() -> None:
     told = [link("m", 1, 2, 10, 10), link("u", 2, 1, 20, 20, "unlinked")]
     world = world_of(told, [ask("x", 1, 8, 8), ask("y", 2, 9, 9)])
-    assert [visits(world, 1, m) for m in (9.5, 15, 21)] == [1, 2, 1]
-    assert [visits(world, 2, m) for m in (9.5, 15, 21)] == [1, 0, 1]
+    # Both were first named by the merge itself: the one that the other is said to belong to stands.
+    assert [visits(world, 1, m) for m in (9.5, 15, 21)] == [1, 0, 1]
+    assert [visits(world, 2, m) for m in (9.5, 15, 21)] == [1, 2, 1]
+
+
+def test_a_correction_counts_from_when_it_is_known_whatever_time_it_speaks_of() -> None:
+    told = [link("m", 1, 2, 10, 10), link("u", 1, 2, 9, 20, "unlinked")]
+    world = world_of(told, [ask("x", 1, 8, 8), ask("y", 2, 8, 8)])
+    assert [visits(world, 2, m) for m in (15, 21)] == [2, 1]
+
+
+def test_a_chain_of_merges_longer_than_may_be_is_not_joined_and_is_told() -> None:
+    n = 3_000
+    rows = pa.table(
+        {
+            "id": [f"e{i}" for i in range(n)],
+            "key_id": pa.array(np.arange(n)),
+            "other_id": pa.array(np.arange(1, n + 1)),
+            **{name: pa.array(np.arange(n) * 1000).cast(pa.timestamp("us", tz="UTC")) for name in ("at", "known_at")},
+            "until": pa.nulls(n, pa.timestamp("us", tz="UTC")),
+            "state": ["linked"] * n,
+        }
+    )
+    kinds = Kinds.of(pa.table({"key_id": np.arange(n + 1), "key_type": ["customer"] * (n + 1)}))
+    graph = read_graph(rows, kinds, [LINKS[4]])
+    members = graph.members("customer")
+    assert members[members["known_to"] == 2**62]["parent"].value_counts().max() == 3
+    assert set(graph.problems()["problem"]) == {"merge of too many"}
 
 
 def test_a_merge_against_what_is_said_to_be_apart_joins_nothing_and_is_told() -> None:
@@ -209,7 +235,7 @@ def test_a_merge_against_what_is_said_to_be_apart_joins_nothing_and_is_told() ->
     graph = read_graph(evidence_of(told), KINDS, LINKS)
     known = graph.members("customer")
     now = known[known["known_to"] > 50 * MINUTE]
-    assert {(row.child, row.parent) for row in now.itertuples()} == {(1, 1), (2, 1), (3, 3)}
+    assert {(row.child, row.parent) for row in now.itertuples()} == {(1, 2), (2, 2), (3, 3)}
     problems = graph.problems()
     assert problems["problem"].tolist() == ["contradictory merge", "unmerge of what was never merged"]
     assert problems["known"].tolist() == [3 * MINUTE, 3 * MINUTE]
@@ -254,6 +280,46 @@ def test_what_was_never_so_gives_the_address_back_to_whom_it_belonged() -> None:
     world = world_of(told, [ask("x", 51, 5, 5), ask("y", 51, 15, 15)])
     assert (visits(world, 1, 16), visits(world, 2, 16)) == (1, 1)
     assert (visits(world, 1, 21), visits(world, 2, 21)) == (2, 0)
+
+
+def test_a_candidate_who_is_ruled_out_is_named_no_more() -> None:
+    maybe = Fact("c", 61, 0, 0, False, {"other": 3, "state": "candidate", "confidence": 0.7})
+    world = world_of([maybe, link("u", 61, 3, 10, 10, "unlinked")])
+    assert len(history(world, CATALOG).candidates([("card", 61)], 20 * MINUTE, 20 * MINUTE)[0]) == 0
+
+
+def test_a_key_says_no_more_for_being_said_twice() -> None:
+    told = [link("a", 21, 1, 20, 20), link("b", 21, 2, 30, 30)]
+    found = history(world_of(told), CATALOG)
+    once, again = (found.candidates([("cookie", 21)] * n, 33 * MINUTE, 33 * MINUTE)[1].tolist() for n in (1, 3))
+    assert once == again
+
+
+def test_who_may_hold_a_key_is_who_holds_it_and_an_alias_has_the_account_of_all() -> None:
+    told = [link("l", 51, 1, 0, 0), link("k", 51, 2, 40, 40), link("a", 2, 41, 0, 0), link("m", 2, 1, 41, 41)]
+    found = history(world_of(told), CATALOG)
+    at = 40 * MINUTE
+    assert (
+        found.find("email", 51, at, at + 1).tolist() == found.candidates([("email", 51)], at, at + 1)[0].tolist()[-1:]
+    )
+    later = 50 * MINUTE
+    for key in (("customer", 1), ("customer", 2), ("email", 51)):
+        assert found.candidates([key], later, later, "account")[0].tolist() == [41]
+
+
+def test_whoever_stands_for_others_was_heard_of_when_they_were() -> None:
+    world = world_of([link("m", 2, 1, 30, 30)], [ask("y", 2, 2, 2)])
+    assert history(world, CATALOG).first_known("customer").tolist()[:2] == [30 * MINUTE, 2 * MINUTE]
+
+
+def test_an_ending_known_under_a_former_id_is_not_learned_from_the_merge() -> None:
+    left = [Fact("x", 2, 20 * MINUTE, 20 * MINUTE, False, {"status": "left"})]
+    world = replace(world_of([link("m", 2, 1, 60, 60)], [ask("y", 1, 25, 25)]), facts={"profile": left})
+    ending = Event.of("profile", status="left")
+    task = Task("leaving", "customer", Calendar("10m"), (Label("leaves", ending, ending),), ("10m",))
+    found = history(world, replace(CATALOG, tasks=(task,)))
+    at = np.array([30, 50, 70]) * MINUTE
+    assert not already_ended(found, task, np.array([1, 1, 1]), at, 100 * MINUTE).any()
 
 
 def test_a_candidate_links_nothing_and_is_named_with_its_probability() -> None:

@@ -1,13 +1,15 @@
 """Keys of one type that are the same one: which id stands for all of them, as known when.
 
-The oldest id stands (first named by any evidence, then the smaller), the others are its aliases; once the last
-statement about two keys is that they are apart, both are restored as if nothing had been said. A merge holds for all
-time (``at``), only the knowledge of it begins and ends. Statements are taken in the order in which they became known;
-one that would join two keys that are said to be apart is contradictory and joins nothing.
+The oldest id stands (first named by any evidence; of two first named by the merge itself, the parent; then the
+smaller), the others are its aliases. Statements are taken in the order in which they became known, whatever time they
+speak of: once the last one about two keys is that they are apart, both are restored as if nothing had been said. A
+merge holds for all time (``at``), only the knowledge of it begins and ends. A statement that would join two keys that
+are said to be apart, or more keys than may share one, joins nothing and is told as a problem.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from features.identity.graph.links import RECTANGLE, no_rectangles
 
 PROBLEMS = ["problem", "child", "parent", "known"]
 CONTRADICTION, NEVER_MERGED = "contradictory merge", "unmerge of what was never merged"
+TOO_MANY = "merge of too many"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def merges(rows: pd.DataFrame, shared: int | None, named: Mapping[int, int]) -> 
     members: list[tuple[int, ...]] = []
     problems: list[tuple[str, int, int, int]] = []
     for part in _components(_lives(rows, guarded)):
-        found, wrong = _replay(part, named)
+        found, wrong = _replay(part, named, shared)
         members += found
         problems += wrong
     return Merges(
@@ -92,44 +95,66 @@ def _components(lives: pd.DataFrame) -> Iterable[pd.DataFrame]:
 
 
 def _replay(
-    part: pd.DataFrame, named: Mapping[int, int]
+    part: pd.DataFrame, named: Mapping[int, int], shared: int | None
 ) -> tuple[list[tuple[int, ...]], list[tuple[str, int, int, int]]]:
     """(rectangles, problems) of one component, from what was believed at each instant something changed."""
     keys = np.unique(part[["low", "high"]].to_numpy()).tolist()
     since = {(key, key): EVER_AGO for key in keys}
     found: list[tuple[int, ...]] = []
     problems: dict[tuple[str, int, int], int] = {}
+    part = part.sort_values(["known", "at", "linked", "rank"], kind="stable")
+    rows = [_Said(*row) for row in part[list(_Said._fields)].to_numpy(np.int64).tolist()]
     instants = np.unique(part[["begin", "end"]].to_numpy())
     for instant in instants[instants < FOREVER].tolist():
-        heads, refused = _joined(part[(part["begin"] <= instant) & (instant < part["end"])], keys, named)
-        for pair in refused:
-            problems.setdefault((CONTRADICTION, *pair), instant)
-        now = {(key, heads[key]) for key in keys}
+        believed = [row for row in rows if row.begin <= instant < row.end]
+        heads, refused = _joined(believed, named, shared)
+        for what in refused:
+            problems.setdefault(what, instant)
+        now = {(key, heads.get(key, key)) for key in keys}
         found += [(*gone, EVER_AGO, FOREVER, since.pop(gone), instant) for gone in sorted(set(since) - now)]
         since |= dict.fromkeys(now - set(since), instant)
     found += [(*held, EVER_AGO, FOREVER, begun, FOREVER) for held, begun in sorted(since.items())]
     return found, [(*what, instant) for what, instant in problems.items()]
 
 
+class _Said(NamedTuple):
+    """A statement about two keys, and the stretch in which it is believed."""
+
+    low: int
+    high: int
+    parent: int
+    linked: int
+    begin: int
+    end: int
+
+
 def _joined(
-    rows: pd.DataFrame, keys: list[int], named: Mapping[int, int]
-) -> tuple[dict[int, int], list[tuple[int, int]]]:
-    """Key -> the key that stands for it, and the pairs that were not joined because of what is said to be apart."""
-    last = rows.drop_duplicates(["low", "high"], keep="last")
-    apart = {(low, high) for low, high in last.loc[last["linked"] == 0, ["low", "high"]].to_numpy().tolist()}
-    together = last[last["linked"] == 1].sort_values(["known", "at", "low", "high"])
-    groups = {key: {key} for key in keys}
+    rows: list[_Said], named: Mapping[int, int], shared: int | None
+) -> tuple[dict[int, int], list[tuple[str, int, int]]]:
+    """Key -> the key that stands for it, and what was said and not done. ``rows`` in the order they became known."""
+    last: dict[tuple[int, int], _Said] = {}
+    for row in rows:
+        last.pop((row.low, row.high), None)
+        last[row.low, row.high] = row
+    apart = {pair for pair, row in last.items() if not row.linked}
+    groups: dict[int, set[int]] = {}
     refused = []
-    for low, high in together[["low", "high"]].to_numpy().tolist():
-        one, other = groups[low], groups[high]
-        if one is other:
+    for (low, high), row in last.items():
+        one, other = groups.get(low, {low}), groups.get(high, {high})
+        if not row.linked or one is other:
             continue
-        if any((min(a, b), max(a, b)) in apart for a in one for b in other):
-            refused.append((low, high))
-            continue
-        one |= other
-        groups |= dict.fromkeys(other, one)
-    return {key: min(groups[key], key=lambda k: (named.get(k, FOREVER), k)) for key in keys}, refused
+        if shared is not None and len(one) + len(other) > shared + 1:
+            refused.append((TOO_MANY, low, high))
+        elif any((min(a, b), max(a, b)) in apart for a in one for b in other):
+            refused.append((CONTRADICTION, low, high))
+        else:
+            groups |= dict.fromkeys(one | other, one | other)
+    kept = {row.parent for row in rows if row.linked}
+
+    def age(key: int) -> tuple[int, bool, int]:
+        return named.get(key, FOREVER), key not in kept, key
+
+    return {key: min(group, key=age) for key, group in groups.items()}, refused
 
 
 def _never_merged(rows: pd.DataFrame) -> list[tuple[str, int, int, int]]:
