@@ -36,6 +36,10 @@ SUPPRESSION_VARIABLE = "TIELINE_SUPPRESSION_SECRET"
 _MIN_SECRET = 16
 
 
+class SecretError(ValueError):
+    """A secret that is needed is missing, cannot be one, or is not the one a lake was written with: what helps."""
+
+
 @dataclass(frozen=True)
 class Hashed:
     """The keys of n rows. ``key_id`` (n,) int64, null where malformed; ``problem`` (n,) string, null where good.
@@ -151,8 +155,8 @@ def load_secrets(home: Path) -> tuple[bytes, ...]:
     """The secrets of this installation, one of each generation: ``TIELINE_SECRET``, else the file ``home/secret.key``.
 
     Each stands on a line, in hexadecimal or as text. The file is made once, readable by its owner only; of two
-    processes that make it at once, one wins and both return its secret. Raises `ValueError` when a secret is shorter
-    than 16 bytes.
+    processes that make it at once, one wins and both return its secret. Raises `SecretError` when one is shorter than
+    16 bytes.
     """
     return _given(SECRET_VARIABLE) or _kept(home / "secret.key")
 
@@ -175,7 +179,7 @@ def _kept(path: Path) -> tuple[bytes, ...]:
 
 
 def secrets_of(text: str, where: str) -> tuple[bytes, ...]:
-    """A secret a line; raises `ValueError` naming where a short one stands."""
+    """A secret a line; raises `SecretError` naming where a short one stands."""
     return tuple(_long_enough(_decode(line), where) for line in text.splitlines() or [""])
 
 
@@ -187,5 +191,5 @@ def _decode(text: str) -> bytes:
 
 def _long_enough(secret: bytes, where: str) -> bytes:
     if len(secret) < _MIN_SECRET:
-        raise ValueError(f"{where}: the secret has {len(secret)} bytes and needs at least {_MIN_SECRET}")
+        raise SecretError(f"{where}: the secret has {len(secret)} bytes and needs at least {_MIN_SECRET}")
     return secret

@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
-from features.durable import make_directory, publish
+from features.durable import make_directory, publish, replace
 from features.identity.keys import (
     SECRET_VARIABLE,
     SUPPRESSION_VARIABLE,
     KeyRing,
+    SecretError,
     load_secrets,
     load_suppression,
 )
@@ -17,10 +18,8 @@ from features.lake.forgetting.suppression import tags_listed
 from features.lake.rekeying import begin
 
 COUNTRY_VARIABLE = "TIELINE_COUNTRY"
-
-
-class SecretError(ValueError):
-    """A secret that is needed is missing, or is not the one the lake was written with; the message says what helps."""
+MAKE = "python -c 'import secrets; print(secrets.token_hex(32))'"
+"""The command that makes a secret."""
 
 
 def open_keyring(home: Path, lake: Lake) -> KeyRing:
@@ -30,20 +29,33 @@ def open_keyring(home: Path, lake: Lake) -> KeyRing:
     ``suppression.key`` in the home, which are made only where no lake needs others: under a new secret nobody would
     ever be found. ``TIELINE_COUNTRY``: the calling code of national numbers. Raises `SecretError`.
     """
-    taken, lakes = lake.snapshot(), [other.snapshot() for other in lakes_of(home)]
+    return keyring(home, lake, known_secrets(home))
+
+
+def known_secrets(home: Path) -> tuple[bytes, ...]:
+    """The secrets of the home, one of each generation, made only where no lake needs others; as `open_keyring`."""
+    lakes = [lake.snapshot() for lake in lakes_of(home)]
     _check_there(home, "secret.key", SECRET_VARIABLE, "the secret it was written with", any(s.version for s in lakes))
     forgotten = any(s.hindsight.suppressed for s in lakes)
     _check_there(home, "suppression.key", SUPPRESSION_VARIABLE, "the secret of who was forgotten", forgotten)
-    first, *later = load_secrets(home)
-    if not taken.version and later:
-        taken = begin(lake.root, len(later))
+    return load_secrets(home)
+
+
+def keyring(home: Path, lake: Lake, known: tuple[bytes, ...]) -> KeyRing:
+    """The key ring of a lake: of these secrets as many as it was written with, of a new lake all. As `open_keyring`."""
+    taken = lake.snapshot()
+    begun = bool(taken.version)
+    if not begun and len(known) > 1:
+        taken = begin(lake.root, len(known) - 1)
     generation = taken.hindsight.generation
-    if generation > len(later):
+    if generation >= len(known):
         raise SecretError(
-            f"{lake.root} was written with {generation + 1} secrets (it was rotated), and there are {len(later) + 1}: "
+            f"{lake.root} was written with {generation + 1} secrets (it was rotated), and there are {len(known)}: "
             f"put secret.key back, or set {SECRET_VARIABLE} to all of them, the oldest first, one a line"
         )
-    ring = KeyRing(first, country(), tuple(later[:generation]), load_suppression(home))
+    ring = KeyRing(known[0], country(), known[1 : generation + 1], load_suppression(home))
+    if not begun:
+        leave_witness(lake, ring)
     _check_secret(lake, ring)
     _check_suppression(lake, taken, ring)
     return ring
@@ -67,22 +79,35 @@ def _check_there(home: Path, name: str, variable: str, what: str, needed: bool) 
     if needed and variable not in os.environ and not (home / name).is_file():
         raise SecretError(
             f"{home} has a lake but not {what}: set {variable}, or put {name} back from a copy; "
-            "a new one is made only in a home without a lake, so where there is no copy, begin in a new TIELINE_HOME"
+            "a new one is made only in a home without a lake, so where there is no copy, begin in a new TIELINE_HOME; "
+            f"there it is made by itself, or by you: {MAKE}"
         )
 
 
-def _check_secret(lake: Lake, ring: KeyRing) -> None:
-    """Under another secret every key would be somebody new. The first ring a lake is opened with leaves its witness.
+def leave_witness(lake: Lake, ring: KeyRing) -> None:
+    """From now on the lake tells these secrets, in this order, from others; what an earlier ring left is replaced.
 
     The witness is the hash of a word, of as little use to whoever guesses secrets as any row of the keys' table.
     """
-    witness = lake.root / f"secret-{ring.generation}.check"
-    told = ring.hash("witness", "tieline").hex().encode()
-    publish(told, make_directory(lake.root) / witness.name)
-    if witness.read_bytes() != told:
+    make_directory(lake.root)
+    replace(_told(ring), _witness(lake, ring))
+
+
+def _check_secret(lake: Lake, ring: KeyRing) -> None:
+    """Under another secret every key would be somebody new. A lake without a witness takes the first ring's."""
+    publish(_told(ring), _witness(lake, ring))
+    if _witness(lake, ring).read_bytes() != _told(ring):
         raise SecretError(
             f"{lake.root}: the secret is not the one it was written with: set {SECRET_VARIABLE}, or put secret.key back"
         )
+
+
+def _witness(lake: Lake, ring: KeyRing) -> Path:
+    return lake.root / f"secret-{ring.generation}.check"
+
+
+def _told(ring: KeyRing) -> bytes:
+    return ring.hash("witness", "tieline").hex().encode()
 
 
 def _check_suppression(lake: Lake, taken: Snapshot, ring: KeyRing) -> None:

@@ -27,7 +27,7 @@ from features.privacy.scan import scan
 from features.privacy.secrets import SecretError, open_keyring
 
 SIZE = (80, 3)
-NEW = "a new secret, long enough"
+OLD, NEW = "an old secret, long enough", "a new secret, long enough"
 FIRST, DAY = datetime(2025, 3, 1, tzinfo=UTC), timedelta(days=1)
 
 
@@ -151,7 +151,7 @@ elif step == 1:
 else:
     from features.lake import rekeying
     rekeying.Log.append = lambda *_: os._exit(9)
-rotation.rotate(Path(sys.argv[1]))
+rotation.rotate(Path(sys.argv[1]), *sys.argv[3:])
 """
 
 
@@ -159,16 +159,8 @@ rotation.rotate(Path(sys.argv[1]))
 def test_a_rotation_that_was_killed_leaves_a_lake_that_reads_and_is_finished(tmp_path, monkeypatch, step):
     monkeypatch.delenv(SECRET_VARIABLE, raising=False)
     home = tmp_path / "home"
-    lakes = [Lake(home / "lakes" / name) for name in ("one", "two")]
-    for lake in lakes:
-        hashed = open_keyring(home, lake)
-        [key_id] = [hashed.key_id("customer", "C1")]
-        entry = {"key_id": [key_id], "key_type": ["customer"], "hash": [hashed.hash("customer", "C1")]}
-        lake.append("usage", table(row("a", key_id=key_id)), keys=keys().from_pydict(entry, schema=keys().schema))
-    environment = {n: v for n, v in os.environ.items() if n != SECRET_VARIABLE}
-    command = [sys.executable, "-c", KILLED, str(home), str(step)]
-    root = Path(rotation.__file__).parents[2]
-    assert subprocess.run(command, env=environment, cwd=root, timeout=120).returncode == 9
+    lakes = two_lakes(home)
+    killed(home, step)
     for lake in lakes:
         finds(home, lake, "C1")
     done = rotate(home)
@@ -179,6 +171,82 @@ def test_a_rotation_that_was_killed_leaves_a_lake_that_reads_and_is_finished(tmp
         assert lake.snapshot().hindsight.generation == 1
         finds(home, lake, "C1")
         assert not list(lake.root.glob("staging/*"))
+
+
+@pytest.mark.parametrize("both", [True, False], ids=["both in the variable", "as before"])
+def test_a_rotation_with_the_secret_in_the_environment_is_finished_too(tmp_path, monkeypatch, both):
+    monkeypatch.setenv(SECRET_VARIABLE, OLD)
+    home = tmp_path / "home"
+    lakes = two_lakes(home)
+    killed(home, 1, NEW)
+    assert [lake.snapshot().hindsight.generation for lake in lakes] == [1, 0]
+    for other in (f"{OLD}\n{NEW} not", f"{NEW}\n{OLD}"):
+        monkeypatch.setenv(SECRET_VARIABLE, other)
+        with pytest.raises(SecretError, match="not the one it was written with"):
+            rotate(home)
+    monkeypatch.setenv(SECRET_VARIABLE, f"{OLD}\n{NEW}" if both else OLD)
+    with pytest.raises(SecretError, match="cut off: finish it first" if both else "not the one it was written with"):
+        rotate(home, "quite another new secret")
+    done = rotate(home, None if both else NEW)
+    assert (done.finished, done.generation, done.lakes, done.stored) == (True, 1, ("two",), both)
+    monkeypatch.setenv(SECRET_VARIABLE, f"{OLD}\n{NEW}")
+    for lake in lakes:
+        finds(home, lake, "C1")
+    for other in (f"{OLD}\n{NEW} not", f"{NEW}\n{OLD}"):
+        monkeypatch.setenv(SECRET_VARIABLE, other)
+        with pytest.raises(SecretError, match="not the one it was written with"):
+            open_keyring(home, lakes[1])
+
+
+def test_after_a_rotation_that_was_killed_at_its_very_end_the_same_command_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv(SECRET_VARIABLE, OLD)
+    two_lakes(home := tmp_path / "home")
+    rotate(home, NEW)
+    done = rotate(home, NEW)
+    assert (done.finished, done.generation, done.lakes, done.stored) == (True, 1, (), False)
+
+
+def test_of_two_rotations_at_once_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.delenv(SECRET_VARIABLE, raising=False)
+    two_lakes(home := tmp_path / "home")
+
+    def meanwhile(lake: str, done: int, total: int) -> None:
+        with pytest.raises(SecretError, match="somebody else"):
+            rotate(home)
+
+    assert rotate(home, progress=meanwhile).generation == 1
+    assert len(load_secrets(home)) == 2
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [(OLD, "one of those there were"), (f"{NEW}\n{NEW}", "has 2 lines"), ("short", "new secret: .* 5 bytes")],
+)
+def test_what_cannot_be_the_new_secret_changes_nothing(tmp_path, monkeypatch, new, says):
+    monkeypatch.delenv(SECRET_VARIABLE, raising=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "secret.key").write_text(OLD)
+    lakes = two_lakes(home)
+    with pytest.raises(SecretError, match=says):
+        rotate(home, new)
+    assert (home / "secret.key").read_text() == OLD
+    assert {lake.snapshot().hindsight.generation for lake in lakes} == {0}
+
+
+def two_lakes(home: Path) -> list[Lake]:
+    lakes = [Lake(home / "lakes" / name) for name in ("one", "two")]
+    for lake in lakes:
+        hashed = open_keyring(home, lake)
+        [key_id] = [hashed.key_id("customer", "C1")]
+        entry = {"key_id": [key_id], "key_type": ["customer"], "hash": [hashed.hash("customer", "C1")]}
+        lake.append("usage", table(row("a", key_id=key_id)), keys=keys().from_pydict(entry, schema=keys().schema))
+    return lakes
+
+
+def killed(home: Path, step: int, *new: str) -> None:
+    command = [sys.executable, "-c", KILLED, str(home), str(step), *new]
+    assert subprocess.run(command, cwd=Path(rotation.__file__).parents[2], timeout=120).returncode == 9
 
 
 def finds(home: Path, lake: Lake, name: str) -> None:

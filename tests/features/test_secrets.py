@@ -33,7 +33,23 @@ def lake(home):
 def test_both_secrets_are_made_once_in_a_new_home_for_its_owner_only(home):
     lake = Lake(home / "lakes" / "telecom")
     assert open_keyring(home, lake) == open_keyring(home, lake)
-    assert {p.name: p.stat().st_mode & 0o777 for p in home.iterdir()} == {"secret.key": 0o600, "suppression.key": 0o600}
+    modes = {p.name: p.stat().st_mode & 0o777 for p in home.iterdir() if p.is_file()}
+    assert modes == {"secret.key": 0o600, "suppression.key": 0o600}
+
+
+def test_a_lake_that_was_only_looked_at_is_bound_to_no_secret_yet(home, monkeypatch):
+    lake = Lake(home / "lakes" / "telecom")
+    monkeypatch.setenv(SECRET_VARIABLE, "tried once, long enough")
+    open_keyring(home, lake)
+    monkeypatch.delenv(SECRET_VARIABLE)
+    assert open_keyring(home, lake) == open_keyring(home, lake)
+
+
+@pytest.mark.parametrize("secret", ["", "abc"])
+def test_what_is_no_secret_is_refused_by_the_name_of_where_it_stands(home, monkeypatch, secret):
+    monkeypatch.setenv(SECRET_VARIABLE, secret)
+    with pytest.raises(SecretError, match=f"{SECRET_VARIABLE}: .* needs at least 16"):
+        open_keyring(home, Lake(home / "lakes" / "telecom"))
 
 
 def test_a_missing_secret_beside_a_lake_is_not_made_anew(home, lake):
