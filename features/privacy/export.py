@@ -67,8 +67,6 @@ def _keys(person: Person, names: dict[int, str], evidence: dict[int, list[Any]])
 
 def _held(person: Person, key: int) -> list[dict[str, str | None]]:
     """Each stretch in which the key was believed to be theirs, since when and until when that was believed."""
-    if person.reach is None or not len(person.entities):
-        return []
     _, rows = person.reach.rows(person.entities)
     rows = rows[person.reach.key[rows] == key]
     bounds = {"from": "at_from", "to": "at_to", "known_from": "known_from", "known_to": "known_to"}
