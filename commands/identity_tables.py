@@ -70,6 +70,7 @@ def remarks(report: "LinkReport") -> list[str]:
     lines = [
         f"{m.key_type}: {m.aliases:,} ids are aliases of {m.standing:,} others; {m.ever:,} ever were, and "
         f"{m.restored:,} of them are restored; {m.contradictory:,} merges contradicted what was known, "
+        f"{m.too_many:,} would have joined too many, "
         f"{m.never_merged:,} were undone that never were"
         for m in report.merges
     ]

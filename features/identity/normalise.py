@@ -54,6 +54,8 @@ def _seen(character: str) -> str:
     digit = unicodedata.decimal(character, None)
     if digit is not None:
         return str(digit)
+    if unicodedata.category(character) == "No":
+        return "\N{REPLACEMENT CHARACTER}"  # a raised 2 is a footnote's mark, or another person's number
     return "" if unicodedata.category(character) == "Cf" else character
 
 
@@ -66,11 +68,12 @@ def _email(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Compatibility caseless matching (Unicode 3.13, D146), composed: folding twice changes nothing more."""
-    if text.isascii():
-        return text.casefold()
-    for form in ("NFD", "NFKD", "NFKC"):
-        text = unicodedata.normalize(form, text.casefold() if form != "NFD" else text)
+    """In small letters, composed: lowering twice changes nothing more.
+
+    Not folded further: a sharp s and a final sigma are letters of their own in names and in domains (IDNA 2008).
+    """
+    for _ in range(2):
+        text = unicodedata.normalize("NFKC", text.lower())
     return text
 
 

@@ -11,7 +11,7 @@ from features.dataset import instant
 from features.declare import Link
 from features.facts import PHASES
 from features.history import History
-from features.identity.graph.merges import CONTRADICTION, NEVER_MERGED
+from features.identity.graph.merges import CONTRADICTION, NEVER_MERGED, TOO_MANY
 from features.identity.told.tallies import Tally, count_facts, distinct, leads_to
 
 
@@ -71,8 +71,8 @@ class GuardCount:
 @dataclass(frozen=True)
 class MergeCount:
     """Of one key type: ``aliases`` for which another of the ids ``standing`` stands at the instant; ``ever`` so until
-    then, of which ``restored`` are themselves again. ``contradictory`` merges were said and not made, ``never_merged``
-    ids were said to be apart though nobody had said that they were one.
+    then, of which ``restored`` are themselves again. ``contradictory`` merges and those of ``too_many`` were said and not
+    made, ``never_merged`` ids were said to be apart though nobody had said that they were one.
     """
 
     key_type: str
@@ -81,6 +81,7 @@ class MergeCount:
     ever: int
     restored: int
     contradictory: int
+    too_many: int
     never_merged: int
 
 
@@ -263,6 +264,7 @@ def _merge_count(history: History, name: str, at: int) -> MergeCount:
         ever=int(ever),
         restored=int(ever - now["child"].nunique()),
         contradictory=int((problems == CONTRADICTION).sum()),
+        too_many=int((problems == TOO_MANY).sum()),
         never_merged=int((problems == NEVER_MERGED).sum()),
     )
 
