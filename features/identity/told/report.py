@@ -71,8 +71,8 @@ class GuardCount:
 @dataclass(frozen=True)
 class MergeCount:
     """Of one key type: ``aliases`` for which another of the ids ``standing`` stands at the instant; ``ever`` so until
-    then, of which ``restored`` are themselves again. ``contradictory`` merges and those of ``too_many`` were said and not
-    made, ``never_merged`` ids were said to be apart though nobody had said that they were one.
+    then, of which ``restored`` are themselves again. ``contradictory`` merges and those of ``too_many`` were said and
+    not made, ``never_merged`` ids were said to be apart though nobody had said that they were one.
     """
 
     key_type: str
