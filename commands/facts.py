@@ -66,6 +66,7 @@ def ingest(
                     progress=lambda rows, narrate=narrate, name=name: narrate(f"{name}: {rows:,} rows"),  # type: ignore[misc]
                 )
             )
+        place.lake.finish()
     report(receipts, as_json)
     if sum(r.quarantined for r in receipts) > max_quarantined:
         fail("rows were quarantined; nothing is lost: see `tieline quarantine`, mend the SQL or the feed, ingest again")

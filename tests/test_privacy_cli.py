@@ -2,11 +2,20 @@
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from command_line import Run
+
+from features.catalog import CATALOG
+from features.lake import Lake
+from features.privacy.person import needles
+from features.privacy.scan import scan as search
+from features.privacy.secrets import open_keyring
+
+ROOT = Path(__file__).parents[1]
 
 SQL = """
 SELECT id, 'customer' AS key_type, who AS key, "when"::TIMESTAMPTZ AS at, "when"::TIMESTAMPTZ AS known_at,
@@ -43,6 +52,41 @@ def test_who_is_forgotten_is_found_before_and_not_after_and_does_not_come_back(r
     assert (code, last(out)["journey"]["suppressed"], last(out)["journey"]["kept"]) == (0, 2, 0)
     code, out, _ = run("forget", "--key", "customer:C1", "--yes")
     assert (code, out) == (0, "nothing is kept under this customer\n")
+
+
+CUT_OFF = """
+import os, sys
+from pathlib import Path
+from features.catalog import CATALOG
+from features.lake import Lake
+from features.privacy import forget
+from features.privacy.secrets import open_keyring
+real, (home, calls) = getattr(forget, sys.argv[2]), (Path(sys.argv[1]), [])
+def last(*words):
+    calls.append(words)
+    return real(*words) if len(calls) < int(sys.argv[3]) else os._exit(9)
+setattr(forget, sys.argv[2], last)
+lake = Lake(home / "lakes" / "telecom")
+forget.forget(lake, CATALOG, open_keyring(home, lake), "customer", "C1")
+"""
+
+
+@pytest.mark.parametrize("step", [("purged", 2), ("swept", 1)], ids=["hidden", "rewritten"])
+@pytest.mark.parametrize("by", ["compact", "ingest"])
+def test_a_forgetting_that_was_cut_off_is_finished_by_who_writes_next(
+    run: Run, tmp_path: Path, step: tuple[str, int], by: str
+):
+    home = tmp_path / "home"
+    lake = Lake(home / "lakes" / "telecom")
+    wanted = needles(lake, CATALOG, open_keyring(home, lake), "customer", "C1")
+    killed = subprocess.run([sys.executable, "-c", CUT_OFF, str(home), *map(str, step)], cwd=ROOT, timeout=120)
+    assert killed.returncode == 9
+    assert search(home, wanted)
+    words = {"compact": ("compact",), "ingest": ("ingest", "journey", "--sql", tmp_path / "j.sql", "--input")}[by]
+    (tmp_path / "next.csv").write_text("id,who,when\nd,C2,2025-01-05T10:00:00Z\n")
+    assert run(*words, *([tmp_path / "next.csv"] if by == "ingest" else []))[0] == 0
+    assert search(home, wanted) == ()
+    assert set(lake.read("journey")["id"].to_pylist()) == {"b"} | ({"d"} if by == "ingest" else set())
 
 
 def test_it_asks_first_and_no_is_no(run: Run, monkeypatch: pytest.MonkeyPatch):

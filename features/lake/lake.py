@@ -24,7 +24,7 @@ from features.facts import source as declared
 from features.identity.keys import KEYS
 from features.lake import compaction, reading, revisions, store
 from features.lake.commits import Log
-from features.lake.forgetting import sweeping
+from features.lake.forgetting import forgetting, sweeping
 from features.lake.intervals import Interval
 from features.lake.presence import at_work
 from features.lake.rejects import QUARANTINE
@@ -106,13 +106,23 @@ class Lake:
         """The snapshot after rewriting the sources (default: all there are, and the keys) for fast reading.
 
         Changes no fact and no fingerprint; safe beside appends and other compactions. Earlier versions stay readable.
+        What a forgetting that was cut off left is finished too (`finish`).
         """
         with at_work(self.root):
             for name in self.snapshot().files if sources is None else sources:
                 compaction.compact_source(self.root, declared(name))
             if sources is None:
                 compaction.compact_keys(self.root)
-            return self.snapshot()
+        self.finish()
+        return self.snapshot()
+
+    def finish(self) -> bool:
+        """True when nobody who was forgotten is in any file any more, also where that forgetting had been cut off.
+
+        False when somebody is at work in the lake, so that files no version is made of had to stay for now.
+        """
+        forgetting.purged(self.root)
+        return sweeping.swept(self.root, 0)
 
     def verify(self, snapshot: Snapshot | None = None) -> None:
         """Reads every byte of every file; raises `LakeError` naming the first that is not as it was written."""
