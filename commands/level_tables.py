@@ -1,6 +1,7 @@
 """How a roll-up is told: tables, lines and one JSON object."""
 
 import json
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def level_table(found: "Rolled", frame: "pd.DataFrame", horizon: str, actions: "
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("main reasons, strongest first")
     for row in frame.to_dict(orient="records"):
-        why = [row[f"reason_{i}"] for i in (1, 2) if row.get(f"reason_{i}")]
+        why = main_reasons(row)
         table.add_row(
             str(row["key_id"]),
             f"{row['scored']:,} of {row['members']:,}",
@@ -54,6 +55,13 @@ def level_table(found: "Rolled", frame: "pd.DataFrame", horizon: str, actions: "
             "\n".join(why) or row["not_scored"],
         )
     return table
+
+
+def main_reasons(row: Mapping[Hashable, object]) -> list[str]:
+    """The reasons of a row of `training.levels.table`, strongest first; a missing one is ``None``, or NaN where others
+    have it.
+    """
+    return [reason for i in (1, 2) if isinstance(reason := row.get(f"reason_{i}"), str)]
 
 
 def member_table(found: "Rolled", members: "pd.DataFrame") -> Table:
