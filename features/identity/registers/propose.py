@@ -41,6 +41,8 @@ _RARE = 1e-3
 _FAINT = -10.0
 """Pairs with a weight below this (log2 of the odds before the others are looked at) are forgotten."""
 
+_EM_ROUNDS = (25, 6, 3)
+"""At most, of the expectation maximisation; fewer where more go wrong, see `_learned`."""
 
 _ROUNDS = 200
 """Of the share's estimation; each brings it nearer by the part of the rows that are in doubt."""
@@ -146,7 +148,25 @@ def _linker(con: duckdb.DuckDBPyConnection, sides: Sequence[Register], settings:
 
 
 def _learned(con: duckdb.DuckDBPyConnection, sides: Sequence[Register], plan: Plan, seed: int) -> dict[str, Any]:
-    """Splink's settings with m and u of every level."""
+    """Splink's settings with m and u of every level.
+
+    Where a small register has no pair of one person at some level, its m falls to nothing, each round squaring it, and
+    Splink stops with an error once a float cannot hold it. A few rounds say the same: `_smoothed` adds to it anyway.
+    """
+    for rounds in _EM_ROUNDS:
+        try:
+            return _learned_in(con.cursor(), sides, plan, seed, rounds)
+        except ValueError as error:
+            if "m_probability" not in str(error):
+                raise
+    raise ProposalError(
+        f"the registers ({len(sides[0]):,} and {len(sides[1]):,} rows) have too few pairs of one person to learn from"
+    )
+
+
+def _learned_in(
+    con: duckdb.DuckDBPyConnection, sides: Sequence[Register], plan: Plan, seed: int, rounds: int
+) -> dict[str, Any]:
     settings = SettingsCreator(
         link_type="link_only",
         comparisons=[_comparison(comparison) for comparison in plan.comparisons],
@@ -154,6 +174,7 @@ def _learned(con: duckdb.DuckDBPyConnection, sides: Sequence[Register], plan: Pl
         probability_two_random_records_match=1 / (1 + len(sides[0])),
         unique_id_column_name=KEY,
         retain_matching_columns=False,
+        max_iterations=rounds,
     )
     linker = _linker(con, sides, settings)
     linker.training.estimate_u_using_random_sampling(_DRAWN + 1, seed, min_count_per_level=None, num_chunks=1)
