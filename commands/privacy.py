@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -92,10 +93,17 @@ def export(
     if target is None:
         sys.stdout.write(text)
         return
+    _write(target, text)
+    out.print(f"{sum(len(s['facts']) for s in found['sources'].values()):,} facts in {target}", highlight=False)
+
+
+def _write(target: Path, text: str) -> None:
+    """Into a file of its owner alone, also where one that others could read was there before."""
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            os.fchmod(handle, 0o600)
         file.write(text)
-    out.print(f"{sum(len(s['facts']) for s in found['sources'].values()):,} facts in {target}", highlight=False)
 
 
 def scan(

@@ -105,6 +105,11 @@ def test_an_export_goes_to_a_file_of_its_owner_alone(run: Run, tmp_path: Path, m
     code, out, _ = run("export", "--key", "-", "--out", tmp_path / "c1.json")
     assert (code, out.startswith("2 facts in ")) == (0, True)
     assert (tmp_path / "c1.json").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "c2.json").write_text("what was there before, and longer than what comes" * 99)
+    (tmp_path / "c2.json").chmod(0o644)
+    assert run("export", "--key", "customer:C2", "--out", tmp_path / "c2.json")[0] == 0
+    assert (tmp_path / "c2.json").stat().st_mode & 0o777 == 0o600
+    assert json.loads((tmp_path / "c2.json").read_text())["sources"]
 
 
 def test_after_a_rotation_the_same_customers_are_found(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -115,6 +120,32 @@ def test_after_a_rotation_the_same_customers_are_found(run: Run, monkeypatch: py
     code, out, _ = run("export", "--key", "customer:C1")
     assert len(json.loads(out)["sources"]["journey"]["facts"]) == 2
     assert run("rotate-secret", "--new-from-env", "NOT_SET")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        ("short", "the new secret: "),
+        ("two secrets, long enough\non two lines, of which one", "2 lines"),
+        ("a first secret of it", "one of"),
+    ],
+)
+def test_what_cannot_be_a_new_secret_is_said_in_words(run: Run, monkeypatch: pytest.MonkeyPatch, new: str, says: str):
+    monkeypatch.setenv("NEW", "a first secret of it")
+    assert run("rotate-secret", "--new-from-env", "NEW")[0] == 0
+    monkeypatch.setenv("NEW", new)
+    code, _, err = run("rotate-secret", "--new-from-env", "NEW")
+    assert (code, says in err) == (1, True), err
+    assert new not in err
+
+
+@pytest.mark.parametrize("secret", ["", "abc"])
+def test_what_is_no_secret_stops_the_command_in_words(run: Run, monkeypatch: pytest.MonkeyPatch, secret: str):
+    monkeypatch.setenv("TIELINE_SECRET", secret)
+    for words in (("export", "--key", "customer:C1"), ("rotate-secret",)):
+        code, _, err = run(*words)
+        assert code == 1
+        assert "error: TIELINE_SECRET: the secret has" in err
 
 
 @pytest.mark.parametrize(
@@ -137,3 +168,5 @@ def test_a_missing_secret_stops_the_command_and_says_what_helps(run: Run, tmp_pa
         code, _, err = run(*words)
         assert code == 1
         assert "set TIELINE_SECRET, or put secret.key back" in err
+        assert "new TIELINE_HOME" in err
+        assert "secrets.token_hex(32)" in err

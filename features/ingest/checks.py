@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 
 from features.conditions import duration
 from features.facts import TIME, Source
-from features.identity.keys import Hashed, KeyRing
+from features.identity.keys import TAGS, Hashed, KeyRing, surrogate
 from features.ingest.form import Wanted, cast, form, key_stems
+from features.lake.forgetting.marks import raw_digest
 from features.lake.rejects import rejected
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
@@ -24,7 +25,7 @@ class Checked:
 
     ``rows`` have the source's schema, ``positions`` (int64) tell their place in the input (1 first), ``keys``
     (`identity.keys.KEYS`) are theirs, ``rejected`` (`rejects.QUARANTINE`) are the others, ``tags``
-    (`identity.keys.TAGS`) those of the keys of both.
+    (`identity.keys.TAGS`) those of the keys of both, and of rejects whose key could not be hashed.
     """
 
     rows: pa.Table
@@ -61,13 +62,21 @@ class Checks:
         positions = pa.array(np.arange(before + 1, before + 1 + batch.num_rows))
         rows = self._facts(batch, hashed).filter(good)
         hexes = {stem: h.hex for stem, h in hashed.items()}
+        rejects = rejected(self.source.name, batch, hexes, reasons, positions)
         return Checked(
             rows,
             positions.filter(good),
             self._keys_of(rows, hashed),
-            rejected(self.source.name, batch, hexes, reasons, positions),
-            pa.concat_tables(h.tags for h in hashed.values()),
+            rejects,
+            pa.concat_tables([*(h.tags for h in hashed.values()), self._tags_of(rejects)]),
         )
+
+    def _tags_of(self, rejects: pa.Table) -> pa.Table:
+        """The tags (`identity.keys.TAGS`) of rejects whose key could not be hashed: of the rows themselves."""
+        texts = rejects["row"].to_pylist() if self.ring.suppression else []
+        digests = [digest for text in texts if (digest := raw_digest(self.source.name, text))]
+        rows = [{"key_id": surrogate(digest), "tag": self.ring.tag(digest)} for digest in digests]
+        return pa.Table.from_pylist(rows, schema=TAGS)
 
     def _hash(self, batch: pa.RecordBatch, stem: str) -> Hashed:
         """The keys of the rows whose key is there and of a declared type; null for the others."""
@@ -92,7 +101,10 @@ class Checks:
         )
 
     def _reasons(self, batch: pa.RecordBatch, hashed: dict[str, Hashed]) -> pa.Array:
-        """(n,) why a row is rejected (the first of several reasons), null where it is good."""
+        """(n,) why a row is rejected (the first of several reasons), null where it is good.
+
+        A reason repeats no value of the row: reasons are shown and logged, and any column may hold somebody's name.
+        """
         notes = _Notes(batch.num_rows)
         notes.add(pc.equal(pc.fill_null(batch["id"], ""), ""), "id is missing")
         for stem, keys in hashed.items():
@@ -112,13 +124,13 @@ class Checks:
     def _note_key(self, notes: "_Notes", batch: pa.RecordBatch, stem: str, keys: Hashed) -> None:
         types = batch[f"{stem}_type"]
         notes.add(pc.is_null(types), f"{stem}_type is missing")
-        known = f"' is not one of: {', '.join(self.key_types)}"
-        notes.add(pc.invert(pc.is_in(types, pa.array(self.key_types, pa.string()))), f"{stem}_type '", types, known)
+        unknown = pc.invert(pc.is_in(types, pa.array(self.key_types, pa.string())))
+        notes.add(unknown, f"{stem}_type is not one of: {', '.join(self.key_types)}")
         notes.add(pc.is_null(batch[stem]), f"{stem} is missing")
         notes.add(pc.is_valid(keys.problem), f"{stem}: ", keys.problem)
 
     def _note_link(self, notes: "_Notes", batch: pa.RecordBatch, links: frozenset[tuple[str, str]]) -> None:
-        """A transposed pair would be stored for ever and say nothing."""
+        """A transposed pair would be stored for ever and say nothing. Both types are declared ones by now."""
         pair = pc.binary_join_element_wise(batch["key_type"], batch["other_type"], " -> ")
         declared = sorted(f"{child} -> {parent}" for child, parent in links)
         wrong = pc.invert(pc.is_in(pair, pa.array(declared, pa.string())))
@@ -146,7 +158,7 @@ def _note_value(notes: _Notes, batch: pa.RecordBatch, wanted: Wanted) -> None:
         notes.add(pc.is_null(column), f"{wanted.name} is missing")
     if wanted.values:
         unknown = pc.and_(pc.is_valid(column), pc.invert(pc.is_in(column, pa.array(wanted.values))))
-        notes.add(unknown, f"{wanted.name} '", column, f"' is not one of: {', '.join(wanted.values)}")
+        notes.add(unknown, f"{wanted.name} is not one of: {', '.join(wanted.values)}")
     if wanted.kind == "number":
         notes.add(pc.invert(pc.is_finite(column)), f"{wanted.name} is not a finite number")
 
