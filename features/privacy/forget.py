@@ -1,29 +1,27 @@
 """Forgetting a person: their rows hidden at once, gone from every file, and dropped should they come again."""
 
-import json
-import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.columns import EVER_AGO
+from features.columns import FOREVER
 from features.declare import Catalog
 from features.facts import source as declared
 from features.identity.keys import KeyRing
 from features.lake import Lake, Snapshot
 from features.lake.forgetting.forgetting import hide, purged
-from features.lake.forgetting.marks import Marks, reject_digest
+from features.lake.forgetting.marks import Marks, instants, raw_digest, reject_digest
 from features.lake.forgetting.suppression import SUPPRESSED
 from features.lake.forgetting.sweeping import swept
 from features.lake.forgetting.veils import table as veil
 from features.privacy.person import Person, find_person
+from features.privacy.quarantined import spelled
 
 PATIENCE = 30.0
-_SHORTEST = 7
-"""Fewer digits than a number without its area code, or fewer letters, would also be found in what is not theirs."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +59,20 @@ def forget(
     """Forgets the person (`find_person`) a key leads to, and finishes what an earlier forgetting left undone.
 
     The account's and the site's keys are not the person's own and stay, as do facts of others' time of a shared key.
-    ``now``: the instant from which on the keys' rows are of a new life (UTC microseconds; default: the clock, or after
-    the last row that goes). ``patience``: seconds to wait for others at work in the lake.
+    ``now``: the instant from which on the keys' rows are of a new life (UTC microseconds; default: the clock); later
+    ones that are there go too, and are dropped should they come again. ``patience``: seconds to wait for others at work
+    in the lake.
     """
+    until = now if now is not None else _clock()
     while True:
         base = purged(lake.root)
         person = find_person(lake, base, catalog, ring, key_type, value, of)
-        plan = _plan(lake, base, person, key_type, value)
+        rejects = _rejects(lake, base, catalog, ring, person.marks, key_type, value)
+        plan = _plan(lake, base, person, rejects, until)
         if plan.nothing:
             break
-        until = max(now if now is not None else _clock(), plan.last + 1)
-        listed = _suppressed(ring, person, until)
+        known = {ring.key_id(key_type, value): ring.hash(key_type, value)} | _hashes(person)
+        listed = _suppressed(ring, known, person.marks, plan, until)
         if hidden := hide(lake.root, base, veil(person.marks.table, plan.rejects), listed):
             base = hidden
             purged(lake.root)
@@ -88,28 +89,46 @@ def forget(
 
 @dataclass(frozen=True)
 class _Plan:
-    """``facts``: how many go of each source. ``last``: their last ``at``. ``rejects``: digests of quarantined rows."""
+    """``facts``: how many go of each source. ``rejects``: digests of quarantined rows.
+
+    ``late``: (key id, instant) of rows that go though they are not before the new life. ``raw``: digests by which
+    quarantined rows whose key could not be hashed are known when they come again.
+    """
 
     facts: dict[str, int]
     keys: int
-    last: int
+    late: frozenset[tuple[int, int]]
     rejects: tuple[str, ...]
+    raw: tuple[bytes, ...]
 
     @property
     def nothing(self) -> bool:
         return not (self.facts or self.keys or self.rejects)
 
 
-def _plan(lake: Lake, base: Snapshot, person: Person, key_type: str, value: str) -> _Plan:
-    facts, last = {}, EVER_AGO
+def _plan(lake: Lake, base: Snapshot, person: Person, rejects: list[dict[str, Any]], until: int) -> _Plan:
+    facts: dict[str, int] = {}
+    dated: list[tuple[int, int | None]] = [pair for row in rejects for pair in instants(row["row"])]
     for name in base.files:
-        at = facts_of(lake, base, name, person.marks, ["at"])["at"]
-        if len(at):
-            facts[name] = len(at)
-            last = max(last, pc.max(at.cast(pa.int64())).as_py())
-    rows = lake.quarantine(base).to_pylist()
-    rejects = [reject_digest(row) for row in rows if is_theirs(row, person.marks, key_type, value)]
-    return _Plan(facts, _gone(person).num_rows, last, tuple(rejects))
+        rows = facts_of(lake, base, name, person.marks, ["at"])
+        if rows.num_rows:
+            facts[name] = rows.num_rows
+            dated += _dated(rows, until)
+    return _Plan(
+        facts,
+        _gone(person).num_rows,
+        frozenset((key, at) for key, at in dated if at is not None and until <= at < FOREVER),
+        tuple(reject_digest(row) for row in rejects),
+        tuple(digest for row in rejects if (digest := raw_digest(row["source"], row["row"]))),
+    )
+
+
+def _dated(rows: pa.Table, until: int) -> list[tuple[int, int | None]]:
+    """The keys of rows of ``until`` and later, each with its instant."""
+    at = rows["at"].cast(pa.int64())
+    rows = rows.set_column(rows.schema.get_field_index("at"), "at", at).filter(pc.greater_equal(at, until))
+    ends = [name for name in ("key_id", "other_id") if name in rows.schema.names]
+    return [pair for end in ends for pair in zip(rows[end].to_pylist(), rows["at"].to_pylist(), strict=True)]
 
 
 def facts_of(lake: Lake, base: Snapshot, name: str, marks: Marks, columns: list[str] | None = None) -> pa.Table:
@@ -125,46 +144,35 @@ def _gone(person: Person) -> pa.Table:
     return person.keys.filter(pc.is_in(person.keys["key_id"], pa.array(list(person.marks.whole), pa.int64())))
 
 
-def is_theirs(row: dict[str, str], marks: Marks, key_type: str, value: str) -> bool:
-    """Whether a quarantined row is the person's: by a hash or surrogate, or by the words of the key that was given.
-
-    Where a key could not be hashed it stands in the row as it came; it is found by the digits, or the letters, of the
-    key that was given, and not by the person's other keys, whose names nobody here knows.
-    """
-    if marks.strike_reject(row["row"]):
-        return True
-    return any(_same(text, value) for text in _words(row["row"]))
-
-
-def _words(row: str) -> list[str]:
-    return [text for text in json.loads(row).values() if isinstance(text, str) and not text.startswith("hmac:")]
-
-
-def _same(text: str, value: str) -> bool:
-    """The value stands in the text, whatever the case; or both are numbers that end alike."""
-    wanted, found = value.strip().casefold(), text.strip().casefold()
-    if wanted == found or (len(wanted) >= _SHORTEST and wanted in found):
-        return True
-    digits, others = (re.sub(r"\D", "", t).lstrip("0") for t in (wanted, found))
-    numbers = not re.search(r"[a-z]", wanted + found) and min(len(digits), len(others)) >= _SHORTEST
-    return numbers and (digits.endswith(others) or others.endswith(digits))
-
-
-def _suppressed(ring: KeyRing, person: Person, until: int) -> pa.Table:
-    """The list's rows for the person, and one that tells the secret it was made with (`secrets.open_keyring`)."""
-    hashes = dict(zip(person.keys["key_id"].to_pylist(), person.keys["hash"].to_pylist(), strict=True))
-    rows = [
-        {
-            "tag": ring.tag(hashes[m["key_id"]]),
-            "at_from": m["at_from"],
-            "at_to": min(m["at_to"], until),
-            "whole": m["whole"],
-        }
-        for m in person.marks.table.to_pylist()
-        if m["key_id"] in hashes and m["at_from"] < until
+def _rejects(
+    lake: Lake, base: Snapshot, catalog: Catalog, ring: KeyRing, marks: Marks, key_type: str, value: str
+) -> list[dict[str, Any]]:
+    """The quarantined rows that are the person's: by a hash or id, or by how the key that was given is spelled."""
+    return [
+        row
+        for row in lake.quarantine(base).to_pylist()
+        if marks.strike_reject(row["row"]) or spelled(row["row"], catalog, key_type, value, ring.country)
     ]
-    witness = {"tag": ring.tag(b""), "at_from": 0, "at_to": 0, "whole": False}
-    return pa.Table.from_pylist([witness, *rows], schema=SUPPRESSED).sort_by("tag")
+
+
+def _hashes(person: Person) -> dict[int, bytes]:
+    return dict(zip(person.keys["key_id"].to_pylist(), person.keys["hash"].to_pylist(), strict=True))
+
+
+def _suppressed(ring: KeyRing, hashes: dict[int, bytes], marks: Marks, plan: _Plan, until: int) -> pa.Table:
+    """The list's rows for the person, and one that tells the secret it was made with (`secrets.open_keyring`)."""
+    spans = [
+        (m["key_id"], m["at_from"], min(m["at_to"], until), m["whole"])
+        for m in marks.table.to_pylist()
+        if m["at_from"] < until
+    ]
+    held = [(key, at, *marks.held(key, at)) for key, at in plan.late]
+    spans += [(key, at, at + 1, alone) for key, at, own, alone in held if own]
+    listed = [(hashes[key], *span) for key, *span in spans if key in hashes]
+    listed += [(key_hash, 0, 0, False) for key_hash in (b"", *plan.raw)]
+    rows = [(ring.tag(key_hash), *span) for key_hash, *span in listed]
+    columns = [pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), SUPPRESSED, strict=True)]
+    return pa.table(columns, schema=SUPPRESSED).sort_by("tag")
 
 
 def _clock() -> int:

@@ -1,5 +1,6 @@
 """Who a key leads to: all the keys they were known by, and which facts are theirs."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from features.identity.normalise import normalise
 from features.identity.reach import Reach
 from features.lake import Lake, Snapshot
 from features.lake.forgetting.marks import Marks
+from features.privacy.quarantined import spelled, spellings
 from features.privacy.theirs import leading, present, shared_by_too_many, theirs
 
 
@@ -86,14 +88,26 @@ def _entities(reach: Reach, holders: np.ndarray, all_of_type: np.ndarray) -> np.
 def needles(
     lake: Lake, catalog: Catalog, ring: KeyRing, key_type: str, value: str, of: str = "customer"
 ) -> tuple[str | int | bytes, ...]:
-    """What a scan looks for: the key as given and as normalised, its hashes and ids, and those of the person's others.
+    """What a scan looks for: the key as given, normalised and otherwise spelled, and all keys' hashes and ids.
 
     Keys that were others' too, or not theirs for all time, are left out: they stay when the person is forgotten.
     """
-    person = find_person(lake, lake.snapshot(), catalog, ring, key_type, value, of)
+    base = lake.snapshot()
+    person = find_person(lake, base, catalog, ring, key_type, value, of)
     whole = person.marks.whole
     shared = set(person.marks.table["key_id"].to_pylist()) - whole
     own = [h for h in ring.hashes(key_type, value) if surrogate(h) not in shared]
     known = zip(person.keys["key_id"].to_pylist(), person.keys["hash"].to_pylist(), strict=True)
     kept = {*own, *(key_hash for key_id, key_hash in known if key_id in whole)}
-    return (value, normalise(key_type, value, ring.country), *kept, *(surrogate(h) for h in kept))
+    return (*_texts(lake, base, catalog, ring, key_type, value), *kept, *(surrogate(h) for h in kept))
+
+
+def _texts(lake: Lake, base: Snapshot, catalog: Catalog, ring: KeyRing, key_type: str, value: str) -> tuple[str, ...]:
+    """How the key is, or may be, written; as in JSON too, where that differs."""
+    quarantined = [
+        text
+        for row in lake.quarantine(base)["row"].to_pylist()
+        for text in spelled(row, catalog, key_type, value, ring.country)
+    ]
+    plain = (value, normalise(key_type, value, ring.country), *spellings(key_type, value, ring.country), *quarantined)
+    return tuple(dict.fromkeys([*plain, *(json.dumps(text)[1:-1] for text in plain)]))

@@ -20,6 +20,7 @@ MARKS = pa.schema(
 """A key and the interval of UTC microseconds in which it was the person's. ``whole``: nobody else's ever, so that what
 names it goes, whatever the other key."""
 
+_STEMS = ("key", "other")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -67,23 +68,31 @@ class Marks:
         return held, np.bincount(row[within & whole[mark]], minlength=len(keys)) > 0
 
     def strike_reject(self, text: str) -> bool:
-        """Whether a row of the quarantine, as JSON, is the person's; one without an instant is where its key is."""
-        row = json.loads(text)
-        keys = [found for stem in ("key", "other") if (found := _key(row, stem)) is not None]
-        if not keys or not set(keys) & self._known:
+        """Whether a row of the quarantine, as JSON, is the person's; one without an instant is where a key is whole."""
+        named = instants(text)
+        if not self.known.intersection(key for key, _ in named):
             return False
-        held = [self._held(key, _micros(row.get("at"))) for key in keys]
+        held = [self.held(key, at) for key, at in named]
         return any(alone for _, alone in held) or all(own for own, _ in held)
 
     @cached_property
-    def _known(self) -> frozenset[int]:
+    def known(self) -> frozenset[int]:
+        """The keys that are marked, for whatever time."""
         return frozenset(self._sorted[0].tolist())
 
-    def _held(self, key: int, at: int | None) -> tuple[bool, bool]:
+    def held(self, key: int, at: int | None) -> tuple[bool, bool]:
+        """Whether the key was the person's at an instant, and whether it was nobody else's."""
         if at is None:
-            return key in self._known, key in self.whole
+            return key in self.whole, key in self.whole
         own, alone = self._holds(np.array([key]), np.array([at]))
         return bool(own[0]), bool(alone[0])
+
+
+def instants(text: str) -> list[tuple[int, int | None]]:
+    """The keys by which a row of the quarantine, as JSON, is known, each with the row's instant in UTC microseconds."""
+    row = json.loads(text)
+    at = _micros(row.get("at"))
+    return [(found, at) for stem in _STEMS if (found := _key(row, stem)) is not None]
 
 
 def _key(row: dict[str, object], stem: str) -> int | None:
@@ -108,3 +117,16 @@ def _micros(at: object) -> int | None:
 def reject_digest(row: dict[str, object]) -> str:
     """What a row of the quarantine is known by where its words must not stand."""
     return sha256(json.dumps(list(row.values())).encode()).hexdigest()
+
+
+def raw_digest(source: str, text: str) -> bytes | None:
+    """(32,) what a quarantined row (JSON) with a key as it came is known by when it arrives again; None without such.
+
+    It leaves out what differs then: the row's place, and hashed keys, which a rotation changes.
+    """
+    row = json.loads(text)
+    hashed = [stem for stem in _STEMS if not isinstance(row.get(stem), str) or row[stem].startswith("hmac:")]
+    if len(hashed) == len(_STEMS):
+        return None
+    told = sorted((name, value) for name, value in row.items() if name not in hashed)
+    return sha256(json.dumps([source, told]).encode()).digest()

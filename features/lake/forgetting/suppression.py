@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.identity.keys import TAGS
+from features.identity.keys import TAGS, surrogate
 from features.lake import store
 from features.lake.commits import LakeError
-from features.lake.forgetting.marks import MARKS, Marks
+from features.lake.forgetting.marks import MARKS, Marks, raw_digest
 from features.lake.rejects import QUARANTINE
 from features.lake.snapshot import Snapshot
 
@@ -28,7 +28,8 @@ SUPPRESSED = pa.schema(
         pa.field("whole", pa.bool_(), nullable=False),
     ]
 )
-"""A forgotten key's tag, and the interval (UTC microseconds) whose rows are dropped; ``whole`` as in `marks.MARKS`."""
+"""A forgotten key's tag, and the interval (UTC microseconds) whose rows are dropped; ``whole`` as in `marks.MARKS`. Or
+the tag of a quarantined row whose key could not be hashed (`marks.raw_digest`), with an empty interval."""
 
 
 def part_suppressed(con: duckdb.DuckDBPyConnection, root: Path, base: Snapshot, parts: dict[str, list[Path]]) -> int:
@@ -72,10 +73,17 @@ def _struck_positions(path: Path, marks: Marks) -> np.ndarray:
 def _part_rejects(con: duckdb.DuckDBPyConnection, parts: Sequence[Path], marks: Marks) -> int:
     """Makes the view ``rejected``; how many rejects are suppressed."""
     table = pa.concat_tables([QUARANTINE.empty_table(), *(pq.read_table(path) for path in parts)])
-    struck = np.array([marks.strike_reject(text) for text in table["row"].to_pylist()], bool)
+    rows = zip(table["source"].to_pylist(), table["row"].to_pylist(), strict=True)
+    struck = np.array([marks.strike_reject(text) or _is_listed(source, text, marks) for source, text in rows], bool)
     con.register("other_rejects", table.filter(pa.array(~struck)))
     con.execute("CREATE VIEW rejected AS FROM other_rejects")
     return int(struck.sum())
+
+
+def _is_listed(source: str, text: str, marks: Marks) -> bool:
+    """Whether the very row went with somebody: its key could not be hashed, so that the row itself is on the list."""
+    digest = raw_digest(source, text)
+    return digest is not None and surrogate(digest) in marks.known
 
 
 def _part_keys(con: duckdb.DuckDBPyConnection, marks: Marks) -> None:
