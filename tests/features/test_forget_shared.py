@@ -1,11 +1,16 @@
 """One of several who used a key is forgotten, or told what is kept: the others' time of it is untouched and untold."""
 
+from datetime import UTC, datetime
+
+import pandas as pd
 import pytest
 from few_people import do, few_people, holder, link, say, touch, touches
 from forgotten_person import forgotten
 from private_operator import Operator
 
 from features.catalog import CATALOG
+from features.identity.registers.propose import Proposals
+from features.identity.registers.proposed import append_proposals
 from features.privacy.export import export
 from features.privacy.person import PersonError, needles
 from features.privacy.scan import scan
@@ -109,3 +114,23 @@ def test_two_customers_who_turned_out_not_to_be_the_same_keep_their_own(few):
     assert told(few, "customer:A") == ["cookie:a@2025-02-02"]
     forgotten(few, "customer", "A")
     assert touches(few) == ["cookie:b@2025-02-02", "customer:B@2025-02-02"]
+
+
+def propose(few: Operator, at: datetime):
+    """A register in which C1 has the card L1, and C2 the card L2."""
+    columns = {"left": ["C1", "C2"], "right": ["L1", "L2"], "state": "linked", "confidence": 0.99, "alone": 0.99}
+    found = Proposals("customer", "loyalty", pd.DataFrame(columns), ("L1", "L2"), 2, 2, 0.5, (), (), 0.0)
+    return append_proposals(few.lake, few.ring, found, at, key_types=CATALOG.key_types, links=CATALOG.links)
+
+
+def test_a_register_that_still_names_them_does_not_bring_them_back(few):
+    say(few, link("cookie:1", "customer:C1", "2025-01-01"), link("cookie:2", "customer:C2", "2025-01-01"))
+    do(few, touch("loyalty:L1", "2025-02-01"))
+    assert propose(few, datetime(2025, 3, 1, tzinfo=UTC)).stated == 2
+    wanted = needles(few.lake, CATALOG, few.ring, "customer", "C1")
+    forgotten(few, "customer", "C1")
+    again = propose(few, datetime(2090, 1, 1, tzinfo=UTC))
+    assert (again.refused, again.unchanged) == (1, 1)
+    assert scan(few.home, wanted) == ()
+    do(few, touch("customer:C1", "2090-02-01"), touch("loyalty:L1", "2090-02-01"))
+    assert propose(few, datetime(2090, 3, 1, tzinfo=UTC)).refused == 0, "they came back of themselves"

@@ -16,11 +16,12 @@ import pyarrow.compute as pc
 from features.declare import Link
 from features.facts import TIME
 from features.facts import source as declared
-from features.identity.keys import KeyRing
+from features.identity.keys import Hashed, KeyRing
 from features.identity.registers.ids import PREFIX, proposal_id
 from features.identity.registers.propose import ProposalError, Proposals
 from features.ingest import append_facts
 from features.lake import Lake
+from features.lake.forgetting.suppression import tags_listed
 
 NEWS = 0.01
 """A confidence that moved by less is not worth a revision: every new row of a register moves them all a little."""
@@ -57,8 +58,9 @@ def append_proposals(
 
     Only what earlier runs proposed for the keys judged now is revised or withdrawn: a register of this month's cards
     says nothing about last month's. Withdrawals are committed first, so that a run that is killed in between never
-    leaves a key with two owners. Raises `ProposalError` where the lake holds proposals that became known at that
-    instant or later, and these would change them.
+    leaves a key with two owners. Nothing is stated of somebody who was forgotten and of whom nothing was heard since: a
+    register that still names them does not bring them back. Raises `ProposalError` where the lake holds proposals that
+    became known at that instant or later, and these would change them.
     """
     told, before, now = _identified(proposals, ring), _standing(lake, proposals, ring), _micros(at)
     both = told.merge(before, on=_PAIR, how="left", suffixes=("_new", ""), indicator=True)
@@ -70,11 +72,11 @@ def append_proposals(
     gone = before.merge(told[_PAIR], on=_PAIR, how="left", indicator=True).query("_merge == 'left_only'")[_STATED]
     _no_later_than(now, pd.concat([both.loc[changed, "known_at"], gone["known_at"]]))
     version = _withdraw(lake, gone, now)
-    news = told[changed | ~known]
+    news = told[changed | (~known & ~_forgotten(lake, ring, proposals, told))]
     receipt = append_facts(
         lake, ring, "evidence", _form(proposals, news, now), key_types=key_types, links=links, covered=()
     )
-    refused = len(news) - receipt.kept - receipt.revised - receipt.already_known
+    refused = int((changed | ~known).sum()) - receipt.kept - receipt.revised - receipt.already_known
     return Appended(
         stated=int((~known).sum()),
         revised=int(changed.sum()),
@@ -83,6 +85,20 @@ def append_proposals(
         refused=refused,
         version=max(version, receipt.version),
     )
+
+
+def _forgotten(lake: Lake, ring: KeyRing, proposals: Proposals, told: pd.DataFrame) -> np.ndarray:
+    """(n,) bool: pairs with a key that is on the list of the forgotten and in no row of the lake."""
+    base = lake.snapshot()
+    listed = tags_listed(lake.root, base)
+    gone = set[int]()
+    if listed and ring.suppression:
+        for key_type, names in ((proposals.right_type, told["right"]), (proposals.left_type, told["left"])):
+            tags = _hashed(ring, key_type, names).tags.to_pylist()
+            gone |= {row["key_id"] for row in tags if row["tag"] in listed}
+        heard_of = lake.keys(base)["key_id"]
+        gone -= set(heard_of.filter(pc.is_in(heard_of, pa.array(list(gone), pa.int64()))).to_pylist())
+    return np.asarray(told["key_id"].isin(gone) | told["other_id"].isin(gone), bool)
 
 
 def _identified(proposals: Proposals, ring: KeyRing) -> pd.DataFrame:
@@ -97,8 +113,12 @@ def _identified(proposals: Proposals, ring: KeyRing) -> pd.DataFrame:
 
 def _key_ids(ring: KeyRing, key_type: str, keys: "Sequence[str] | pd.Series") -> np.ndarray:
     """(n,) int64."""
+    return _hashed(ring, key_type, keys).key_id.to_numpy()
+
+
+def _hashed(ring: KeyRing, key_type: str, keys: "Sequence[str] | pd.Series") -> Hashed:
     names = pa.array(keys, pa.string())
-    return ring.hash_rows(pa.array([key_type] * len(names), pa.string()), names).key_id.to_numpy()
+    return ring.hash_rows(pa.array([key_type] * len(names), pa.string()), names)
 
 
 def _standing(lake: Lake, proposals: Proposals, ring: KeyRing) -> pd.DataFrame:
