@@ -4,6 +4,7 @@ import socket
 
 import uvicorn
 
+from serving.access import Access
 from serving.app import create_app
 from serving.errors import StartError
 from serving.settings import Settings
@@ -22,7 +23,11 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         server.should_exit = True
 
     app = create_app(settings, on_failure=stop)
-    server = uvicorn.Server(uvicorn.Config(app, host=settings.host, port=settings.port, server_header=False))
+    # uvicorn's own lines repeat the whole address, with whatever a caller put into it.
+    config = uvicorn.Config(
+        Access(app), host=settings.host, port=settings.port, server_header=False, access_log=False, ws="none"
+    )
+    server = uvicorn.Server(config)
     server.run([listener])
     if app.state.failure is not None:
         raise StartError(f"the lake could not be loaded: {app.state.failure}") from app.state.failure

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from running import Service, running, wait_until_ready
 from small_operator import Operator, home_of, track_for_shop, workspace_of
@@ -201,6 +202,30 @@ def test_a_failed_load_is_logged_with_its_place_and_without_the_values_around_it
     assert "hunter2" not in done.stderr
     assert "locals" not in logged
     assert len(logged.splitlines()) < 120
+
+
+def test_the_log_tells_the_route_and_never_what_stood_in_the_address(operator: Operator, tmp_path: Path) -> None:
+    settings = home_of(operator, tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    start = f"from pathlib import Path; import serving.run as r; r.run(r.Settings(home=Path({str(settings.home)!r}), "
+    code = start + f"tracking_uri={settings.models!r}, port={port}))"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    try:
+        connections = httpx.HTTPTransport(retries=8)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, transport=connections) as client:
+            wait_until_ready(client)
+            client.get("/healthz", params={"key": "email:ann@example.com"})
+            client.get("/v1/decisions/+32471234567?key=email:ann@example.com")
+            client.get("/people/ann")
+    finally:
+        process.terminate()
+        _, logged = process.communicate(timeout=120)
+    lines = [line for line in logged.splitlines() if "request" in line]
+    assert any("route=/healthz" in line and "status=200" in line for line in lines), logged
+    assert any("(no route)" in line and "status=404" in line for line in lines), logged
+    assert any("(no route)" in line and "status=401" in line for line in lines), logged
+    assert not [name for name in ("ann@", "/ann", "people", "471", "key=", "%3A") if name in logged]
 
 
 def test_a_port_in_use_stops_the_start_before_anything_is_loaded_or_made(operator: Operator, tmp_path: Path) -> None:
