@@ -64,11 +64,11 @@ def build_visitors(history: History, task: Task, start: int, end: int, seen: int
     found = visits(history, task.entity, start, end)
     entity = named(history, task.entity, found, np.minimum(found.cutoff + visitors.within, seen))
     unused = of_objectors(history, task.entity, found)
-    found, entity = found.select(~unused), entity[~unused]
+    found, entity, objected = found.select(~unused), entity[~unused], int(unused.sum())
     customer = may_be_asked(history, task, entity, found.cutoff)
     X = history_of(history, found, visitors.features)
     return VisitorData(
-        _asked(history, task, visitors, found, X, customer, seen),
+        replace(_asked(history, task, visitors, found, X, customer, seen), objected=objected),
         _given(history, task, visitors, found.select(customer), X[customer], entity[customer], seen),
     )
 
@@ -140,16 +140,20 @@ def own_facts(
     return _own(history, ids, np.zeros(len(ids), np.int64), np.array([cutoff]), np.array([seen]), features)
 
 
-def heard_of(history: History, keys: Sequence[int], cutoff: int, seen: int) -> bool:
-    """Whether any of the keys was in a fact the visitors' features may read."""
-    for source in {f.source for f in declared_visitors(history).features}:
-        columns = history.columns[source]
-        for low, high in zip(*columns.runs(np.unique(np.asarray(keys, np.int64))), strict=True):
-            rows = slice(low, high)
-            visible = (columns.known[rows] < seen) & (seen <= columns.until[rows]) & (columns.at[rows] < cutoff)
-            if visible.any():
-                return True
-    return False
+def last_visit(history: History, keys: Sequence[int], now: int) -> int | None:
+    """The instant just after the last visit with one of the keys, of those visible at ``now``, became known: the cutoff
+    of its row in `visits`. ``None``: there was none.
+    """
+    asked = declared_visitors(history).asked
+    columns = history.columns[asked.source]
+    runs = zip(*columns.runs(np.unique(np.asarray(keys, np.int64))), strict=True)
+    rows = np.concatenate([np.arange(low, high) for low, high in runs])
+    rows = rows[(columns.bits((asked.conditions,))[rows] > 0) & (columns.known[rows] < now)]
+    standing = np.isin(columns.rank[rows], columns.rank[rows[now <= columns.until[rows]]])
+    rows = rows[standing]
+    rows = rows[np.lexsort((columns.known[rows], columns.rank[rows]))]
+    first = rows[np.append(True, np.diff(columns.rank[rows]) != 0)] if len(rows) else rows
+    return int(columns.known[first].max()) + 1 if len(first) else None
 
 
 def _own(

@@ -28,6 +28,7 @@ from serving.schemas import (
     WordsAnswer,
 )
 from serving.scores import Churn, Need, Scores
+from serving.settings import instant
 
 
 def answer(
@@ -73,7 +74,10 @@ def visitor_answer(person: Person, scores: Scores) -> VisitorAnswer | None:
     """How likely somebody without a name is a customer."""
     if person.visitor is None or scores.customer is None:
         return None
-    return VisitorAnswer(p_customer=scores.customer, known=person.visitor.row is not None)
+    at = person.visitor.at
+    return VisitorAnswer(
+        p_customer=scores.customer, known=at is not None, judged_at=None if at is None else instant(at)
+    )
 
 
 def churn_answer(
@@ -83,9 +87,9 @@ def churn_answer(
     if churn is None:
         return ChurnNotApplicable(status="not_applicable", why=why_not)
     curve = {str(d): p for d, p in churn.curve.items()}
-    if churn.range is not None:
-        low, high = ({str(d): pair[i] for d, pair in churn.range.items()} for i in (0, 1))
-        return ChurnMixture(status="mixture", curve=curve, low=low, high=high, band=churn.band)
+    if churn.covered is not None:
+        low, high = ({str(d): pair[i] for d, pair in churn.range.items()} if churn.range else None for i in (0, 1))
+        return ChurnMixture(status="mixture", curve=curve, low=low, high=high, band=churn.band, covered=churn.covered)
     if churn.basis == "given_customer":
         return ChurnGivenCustomer(status="given_customer", curve=curve, band=churn.band)
     return ChurnScored(status="scored", curve=curve, band=churn.band)
@@ -102,7 +106,9 @@ def need_answer(need: Need, actions: Catalogue) -> NeedAnswer:
     """A need in the catalogue's words."""
     low, high = need.range or (None, None)
     words = actions.needs.get(need.name, need.name)
-    return NeedAnswer(need=need.name, words=words, probability=need.probability, low=low, high=high)
+    return NeedAnswer(
+        need=need.name, words=words, probability=need.probability, low=low, high=high, covered=need.covered
+    )
 
 
 def raising_first(churn: Churn | None) -> list[Reason]:

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from features import objection
+from features.conditions import DAY
 from features.declare import Feature, Task
 from features.history import History
 from features.rules import holds
-from features.visitors import heard_of, own_facts
+from features.visitors import last_visit, own_facts
 from serving.answer import answer
 from serving.champion import CHURN, NEEDS
 from serving.decide import Person, decide
@@ -20,8 +21,12 @@ from serving.schemas import CutsAnswer, DecisionAnswer, DecisionRequest
 from serving.scores import Candidates, Visitor
 from serving.settings import Settings, instant
 
+_RECENT = 7 * DAY
+"""So long after a visit it tells what comes; how likely a customer was here it tells for good."""
+
 _NOT_ONE = {
-    "ambiguous": "it is open which customer it is, and of none of them a score may be given",
+    "one": "it is not certain enough that it is this customer, and no score of them may be given",
+    "ambiguous": "it is open which customer it is, and of too few of them a score may be given",
     "unidentified": "no customer is known by these keys",
 }
 
@@ -94,17 +99,20 @@ class Engine:
         return Person(row, True, self._not_eligible(CHURN, row), self._not_eligible(NEEDS, row))
 
     def _stranger(self, found: Match, now: int) -> Person:
-        """Nobody is known by these keys: their own facts are read together, where there is a model of visitors."""
+        """Nobody is known by these keys: their own facts are read together, as of the last visit that is visible, where
+        there is a model of visitors.
+        """
         why, visitors = _NOT_ONE["unidentified"], self.resources.workspace.catalog.visitors
-        unknown = Person(missing(self.features), True, why, why)
+        unknown = Person(missing(self.features), False, why, why)
         keys = [i for i, (kind, _) in zip(found.ids, found.keys, strict=True) if visitors and kind in visitors.keys]
         if visitors is None or not keys or not self.resources.champions.visitors:
             return unknown
-        cutoff = min(now, self.history.covered_to(visitors.features))
-        row = None
-        if heard_of(self.history, keys, cutoff, now):
-            row = own_facts(self.history, keys, cutoff, now, visitors.features)
-        return replace(unknown, visitor=Visitor(row))
+        at = last_visit(self.history, keys, now)
+        if at is None:
+            return replace(unknown, visitor=Visitor(None))
+        # Trees that learned just after visits know nothing of later: the row is that of the visit.
+        row = own_facts(self.history, keys, at, at, visitors.features)
+        return replace(unknown, visitor=Visitor(row, at, now - at <= _RECENT))
 
     def _one_of(self, found: Match, windows_end: int, now: int) -> Person:
         """Several candidates, or one who is not certain: each as they stand, without those who object."""
@@ -115,14 +123,15 @@ class Engine:
         rows = self.history.frame(entity, entities, np.full(len(entities), windows_end), self.features, seen)
         tasks = (self.resources.workspace.catalog.task(name) for name in (CHURN, NEEDS))
         churn, needs = (holds(task.eligible, rows) for task in tasks)
-        why = _NOT_ONE["ambiguous"]
+        why = _NOT_ONE["one" if len(found.entities) == 1 else "ambiguous"]
+        several = Candidates(rows, found.weights[~objecting], churn, needs, float(found.weights.sum()))
         return Person(
             missing(self.features),
             False,
-            None if churn.any() else why,
-            None if needs.any() else why,
+            None if several.may_be_mixed(churn) else why,
+            None if several.may_be_mixed(needs) else why,
             objects=bool(objecting.any()),
-            candidates=Candidates(rows, found.weights[~objecting], churn, needs),
+            candidates=several,
         )
 
     def _objector(self, found: Match, cutoff: np.ndarray, seen: np.ndarray) -> Person:

@@ -48,7 +48,7 @@ class MatchedKey(Form):
 
 
 class MatchAnswer(Form):
-    """Who the keys belong to: one customer, one of several (``candidates`` says how many), or nobody known."""
+    """Who the keys belong to: one customer, candidates (one who is not certain, or several), or nobody known."""
 
     state: Literal["identified", "ambiguous", "unidentified"]
     candidates: int = Field(ge=0)
@@ -67,21 +67,29 @@ class ChurnScored(Form):
 
 
 class ChurnGivenCustomer(Form):
-    """Nobody known: the risk of leaving if they are a customer (see ``visitor`` for how likely that is)."""
+    """Nobody known: the risk of leaving if they are a customer (see ``visitor`` for how likely that is).
+
+    Judged at the last visit; base rates where that is more than 7 days ago.
+    """
 
     status: Literal["given_customer"]
-    curve: dict[str, Probability] = Field(description="days after now -> probability of having left; never falls")
+    curve: dict[str, Probability] = Field(
+        description="days after the visit, or after now where base rates -> probability of having left; never falls"
+    )
     band: Literal["low", "medium", "high"]
 
 
 class ChurnMixture(Form):
-    """Several candidates: their risks of leaving, summed by their weights, with the lowest and the highest of them."""
+    """Candidates, or one who is not certain: the risks of leaving of those scored, summed by their weights, as if it
+    were one of them. Where less than half of the candidates' weight could be scored there is no mixture.
+    """
 
     status: Literal["mixture"]
-    curve: dict[str, Probability]
-    low: dict[str, Probability]
-    high: dict[str, Probability]
+    curve: dict[str, Probability] = Field(description="days after now -> probability of having left; never falls")
+    low: dict[str, Probability] | None = Field(description="the lowest of those scored; null where it is only one")
+    high: dict[str, Probability] | None = Field(description="the highest of those scored; null where it is only one")
     band: Literal["low", "medium", "high"]
+    covered: Probability = Field(description="the weight of the candidates scored: how likely it is one of them")
 
 
 class ChurnNotApplicable(Form):
@@ -94,7 +102,8 @@ class ChurnNotApplicable(Form):
 class NeedAnswer(Form):
     """How likely the person is to need something soon, given that they are a customer.
 
-    ``low`` and ``high``: the range over several candidates; null where there are not several.
+    ``low`` and ``high``: the range over the candidates scored; null where these are not several. ``covered``: their
+    weight; null where no mixture was made. Of a visitor without a name it is judged as the risk of leaving is.
     """
 
     need: str
@@ -102,13 +111,22 @@ class NeedAnswer(Form):
     probability: Probability
     low: Probability | None = None
     high: Probability | None = None
+    covered: Probability | None = None
 
 
 class VisitorAnswer(Form):
-    """Somebody without a name. ``known``: their keys have facts of their own; else the scores are base rates."""
+    """Somebody without a name, judged just after the last visit that is known, whatever came since.
 
-    p_customer: Probability = Field(description="how likely they are a customer a score may be given of")
-    known: bool
+    A visit under way that is not in the lake yet is judged by the one before.
+    """
+
+    p_customer: Probability = Field(
+        description="how likely who made the last visit was then a customer a score may be given of"
+    )
+    known: bool = Field(description="a visit with the keys is known; else every score is a base rate")
+    judged_at: AwareDatetime | None = Field(
+        description="just after the last visit became known; 7 days later what comes is told by base rates again"
+    )
 
 
 class FactAnswer(Form):

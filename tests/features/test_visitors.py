@@ -13,7 +13,7 @@ from features.conditions import DeclarationError, Event
 from features.dataset import EVENT, NO_ENDING
 from features.declare import Calendar, Catalog, Feature, Label, Rule, Task
 from features.unnamed import Visitors
-from features.visitors import Visits, build_visitors, heard_of, history_of, named, own_facts, visits
+from features.visitors import Visits, build_visitors, history_of, last_visit, named, own_facts, visits
 
 STATUS = Feature("profile", "last", "status")
 FEATURES = (
@@ -154,10 +154,25 @@ def test_keys_without_a_name_are_read_as_one(told: World, cutoff: int) -> None:
     assert together.equals(one)
 
 
-def test_a_key_is_heard_of_once_a_fact_of_it_is_visible() -> None:
-    told = history(world(visit("v", 30, known=35)), CATALOG)
-    assert [heard_of(told, [COOKIE], m * MINUTE, m * MINUTE) for m in (30, 35, 36)] == [False, False, True]
-    assert not heard_of(told, [22], 100 * MINUTE, 100 * MINUTE)
+def test_the_last_visit_is_the_last_that_is_visible_and_a_microsecond_after_it_was_known() -> None:
+    told = history(world(visit("v", 30, known=35), visit("w", 50), visit("x", 60, phase="hold")), CATALOG)
+    minutes = (30, 35, 36, 50, 51, 100)
+    said = [last_visit(told, [COOKIE], round(m * MINUTE)) for m in minutes]
+    assert said == [None, None, 35 * MINUTE + 1, 35 * MINUTE + 1, 50 * MINUTE + 1, 50 * MINUTE + 1]
+    assert last_visit(told, [22], 100 * MINUTE) is None
+    assert last_visit(told, [22, COOKIE], 100 * MINUTE) == 50 * MINUTE + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds(), cutoffs)
+def test_a_key_asked_about_is_read_at_a_cutoff_of_training(told: World, now: int) -> None:
+    found = history(told, CATALOG)
+    instant = last_visit(found, [COOKIE], now)
+    seen = visits(history(replace(told, evidence=[]), CATALOG), "customer", 0, now + 1)
+    taught = seen.cutoff[seen.key == COOKIE].tolist()
+    # A visit withdrawn since is in what was taught, and no visit any more.
+    assert instant is None or instant <= max(taught)
+    assert instant in (None, *taught) or any(c // (1440 * MINUTE) == instant // (1440 * MINUTE) for c in taught)
 
 
 def test_the_owner_is_who_held_the_key_at_the_visit_not_who_holds_it_now() -> None:

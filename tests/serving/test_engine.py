@@ -48,8 +48,8 @@ def best(engine: Engine, *keys: str, channel: str = "web") -> str:
     return engine.answer(DecisionRequest.model_validate(body)).actions[0].action
 
 
-def test_an_unknown_visitor_may_get_an_action_that_asks_for_nothing(engine: Engine) -> None:
-    assert best(engine, "nobody") == "for_all"
+def test_nothing_but_service_is_done_for_an_unknown_visitor(engine: Engine) -> None:
+    assert best(engine, "nobody") == "say_who_you_are"
 
 
 def test_what_is_not_known_of_a_visitor_does_not_pass_for_a_healthy_line(engine: Engine, operator: Operator) -> None:

@@ -6,16 +6,18 @@ from running import Service
 from small_operator import Operator
 
 from features import objection
-from features.visitors import NAMED, own_facts, visits
+from features.conditions import DAY
+from features.visitors import NAMED, history_of, own_facts, visits
 from models import bundle
 from models.bundle import Model
 from models.registry import Registry
 from serving import champion
 from serving.engine import Engine
 from serving.errors import StartError
-from serving.match import CERTAIN, match
+from serving.match import CERTAIN, Match, match
 from serving.resources import open_resources
 from serving.schemas import ChurnMixture, DecisionRequest
+from serving.settings import instant
 
 
 def visitor_model(operator: Operator, task: str) -> Model:
@@ -46,7 +48,7 @@ def test_a_key_never_seen_gets_the_base_rates(service: Service) -> None:
     body = service.ask(("cookie", "never seen before"), channel="web").json()
     churn, needs = (visitor_model(service.operator, task) for task in ("churn", "needs"))
     rates = churn.manifest.labels
-    assert body["visitor"] == {"p_customer": rates[NAMED].base[-1], "known": False}
+    assert body["visitor"] == {"p_customer": rates[NAMED].base[-1], "known": False, "judged_at": None}
     assert body["churn"]["curve"] == dict(zip(("30", "60", "90"), rates["leaves"].base, strict=True))
     told = {n["need"]: n["probability"] for n in body["needs"]}
     assert told == {n: spec.base[-1] for n, spec in needs.manifest.labels.items() if n != NAMED}
@@ -58,13 +60,36 @@ def test_a_key_never_seen_gets_the_base_rates(service: Service) -> None:
 def test_a_visitor_is_scored_from_the_facts_of_the_key_alone(engine: Engine, operator: Operator) -> None:
     key = int(unnamed(operator)[0])
     person = person_with(engine, ("cookie", key))
-    declared = operator.history.catalog.visitors
-    row = own_facts(operator.history, [key], operator.history.end, operator.history.end, declared.features)
+    history, declared = operator.history, operator.history.catalog.visitors
     assert person.visitor is not None
     assert person.visitor.row is not None
-    assert person.visitor.row.equals(row)
-    assert row.notna().any(axis=None)
+    at = person.visitor.at
+    assert person.visitor.row.equals(own_facts(history, [key], at, at, declared.features))
+    assert person.visitor.row.notna().any(axis=None)
     assert person.row.isna().all(axis=None), "nothing of a customer may be read"
+
+
+def test_a_visitor_is_judged_at_the_last_visit_however_long_ago_it_was(engine: Engine, operator: Operator) -> None:
+    """As training read it: at no other instant do the trees know anything."""
+    history, declared = operator.history, operator.history.catalog.visitors
+    found = visits(history, "customer", history.end - 40 * DAY, history.end - 30 * DAY)
+    later = visits(history, "customer", history.end - 30 * DAY, history.end)
+    still = np.isin(found.key, unnamed(operator)) & ~np.isin(found.key, later.key)
+    last = found.select(still).select(np.argsort(found.cutoff[still])[-1:])
+    key, at = int(last.key[0]), int(last.cutoff[0])
+    taught = history_of(history, last, declared.features)
+    body = []
+    for now in (at, at + 6 * DAY, at + 8 * DAY, history.end):
+        found_now = match(history, "customer", [("cookie", key)], now, now)
+        person = engine._person(found_now, now, now)
+        assert person.visitor.row.reset_index(drop=True).equals(taught)
+        body.append(engine._decide(found_now, "web", 3, now))
+    assert len({b.visitor.p_customer for b in body}) == 1
+    assert {b.visitor.judged_at for b in body} == {instant(at)}
+    rates = visitor_model(operator, "churn").manifest.labels["leaves"].base
+    assert body[0].churn == body[1].churn
+    assert [tuple(b.churn.curve.values()) == rates for b in body] == [False, False, True, True]
+    assert not body[-1].reasons
 
 
 def test_several_keys_without_a_name_are_read_together(engine: Engine, operator: Operator) -> None:
@@ -72,17 +97,28 @@ def test_several_keys_without_a_name_are_read_together(engine: Engine, operator:
     both = person_with(engine, ("cookie", one), ("cookie", other)).visitor
     again = person_with(engine, ("cookie", other), ("cookie", one), ("cookie", one)).visitor
     alone = [person_with(engine, ("cookie", key)).visitor for key in (one, other)]
-    since = "journey_action_view_since_last"
     assert both.row.equals(again.row)
-    viewed = [v.row[since].iloc[0] for v in alone if v.row[since].notna().any()]
-    assert not viewed or both.row[since].iloc[0] == min(viewed)
-    assert both.row.notna().sum(axis=1).iloc[0] >= max(v.row.notna().sum(axis=1).iloc[0] for v in alone)
+    assert both.at == max(v.at for v in alone)
+    declared = operator.history.catalog.visitors
+    assert both.row.equals(own_facts(operator.history, [one, other], both.at, both.at, declared.features))
 
 
 def test_keys_visitors_are_not_asked_by_get_no_score(service: Service) -> None:
     body = service.ask(("loyalty", "2790 0000 9999"), channel="retail").json()
     assert (body["match"]["state"], body["visitor"], body["needs"]) == ("unidentified", None, None)
     assert body["churn"]["status"] == "not_applicable"
+
+
+def test_a_stranger_gets_no_action_that_asks_who_it_is(service: Service) -> None:
+    """No more than somebody who is one of several."""
+    names = service.operator.active[:2]
+    stranger = service.ask(("cookie", "never seen before"), channel="web", limit=20).json()
+    several = service.ask(*(("customer", name) for name in names), channel="web", limit=20).json()
+    assert {a["action"] for a in stranger["actions"]} == {a["action"] for a in several["actions"]}
+    assert "identity" in {r["stage"] for r in stranger["refused"]}
+    assert [(r["action"], r["stage"]) for r in stranger["refused"]] == [
+        (r["action"], r["stage"]) for r in several["refused"]
+    ]
 
 
 def test_needs_of_a_visitor_count_as_often_as_they_are_a_customer(service: Service) -> None:
@@ -113,6 +149,39 @@ def test_several_candidates_are_their_mixture_with_its_range(engine: Engine, ope
     ids = [str(operator.keyring.key_id("customer", name)) for name in names]
     text = answer.model_dump_json()
     assert not [secret for secret in (*names, *ids) if secret in text]
+
+
+def test_the_mixture_says_how_much_of_the_weight_it_covers_and_is_none_below_half(
+    engine: Engine, operator: Operator
+) -> None:
+    history, known = operator.history, operator.history.entities_of["customer"]
+    active = [operator.keyring.key_id("customer", name) for name in operator.active[:2]]
+    ends = np.full(len(known), history.end)
+    left = ~history.eligible(history.catalog.task("churn"), known, ends)
+    left &= ~objection.objects(history, "customer", known, ends)
+    gone, objecting = int(known[left][0]), operator.keyring.key_id("customer", operator.objecting[0])
+
+    def ask(*who: tuple[int, float]):
+        entities, weights = (np.array(part) for part in zip(*who, strict=True))
+        return engine._decide(Match(entities, weights, (), ()), "web", 3, history.end)
+
+    for other in (gone, objecting):
+        most, least = ask((active[0], 0.6), (other, 0.3)), ask((active[0], 0.3), (other, 0.6))
+        assert isinstance(most.churn, ChurnMixture)
+        assert (most.churn.covered, most.churn.low, most.churn.high) == (pytest.approx(0.6), None, None)
+        assert {(n.low, n.high) for n in most.needs} == {(None, None)}
+        assert [n.covered for n in most.needs] == pytest.approx([0.6] * len(most.needs))
+        assert (least.churn.status, least.needs) == ("not_applicable", None)
+        assert "of too few of them" in least.churn.why
+    several = ask((active[0], 0.4), (active[1], 0.3), (gone, 0.2)).churn
+    assert several.covered == pytest.approx(0.7)
+    assert several.low["90"] < several.high["90"]
+    alone = [ask((who, 0.6)) for who in (gone, objecting)]
+    assert alone[0].churn.why == alone[1].churn.why
+    assert alone[0].churn.why.startswith("it is not certain enough that it is this customer")
+    refused = [{(r.action, r.stage, r.why) for r in answer.refused} for answer in alone]
+    assert refused[0] == refused[1], "nothing may tell who objects"
+    assert "object" not in alone[1].model_dump_json()
 
 
 def test_who_has_left_is_no_part_of_the_mixture(engine: Engine, operator: Operator) -> None:
