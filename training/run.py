@@ -166,7 +166,8 @@ def _register_visitors(
         run.info.run_id,
         f"{run.info.artifact_uri}/{VISITORS}",
         model_id=visitors.model.id,
-        description=card(visitors.model, visitors.train.given, visitors.test.given, visitors.headline),
+        description=f"{visitors.card()}\n"
+        f"{card(visitors.model, visitors.train.given, visitors.test.given, visitors.headline)}",
         who=store.who,
     )
     return replace(record, visitors=replace(visitors, version=version))

@@ -51,8 +51,29 @@ class VisitorRecord:
     def metrics(self) -> dict[str, float]:
         """Name -> figure, as a tracked run holds them."""
         found = {k: v for k, v in self.headline.items() if isinstance(v, int | float)}
-        found |= evaluate.flat(self.detail)
+        # Being named soon is no label of the task, and not being a customer either: its figures say so.
+        named = self.detail["label"] == NAMED
+        found |= evaluate.flat(self.detail[~named]) | evaluate.flat(self.detail[named].assign(label="named"))
         return {f"visitor.{name}": float(value) for name, value in found.items()}
+
+    def card(self) -> str:
+        """What a reader must know of a visitor model before its figures, in Markdown."""
+        labels = ", ".join(f"`{name}`" for name in self.model.labels if name != NAMED)
+        share, asked = self.model.manifest.labels[NAMED].known_share, self.train.asked
+        return "\n".join(
+            [
+                "Of visitors without a name. It reads a key's own facts alone, just after a visit; no link, and nothing "
+                "of a customer.",
+                "",
+                f"- {labels}: given that the visitor is a customer; learned from the {len(self.train.given.X):,} "
+                "visits whose visitor was soon named",
+                f"- `{NAMED}`: the chance of being named within {asked.task.periods[-1]}, divided by c = {share:.3f}, "
+                f"the share of customers' visits that are; learned from {len(asked.X):,} visits",
+                f"- left out because somebody behind the key objects to profiling: {asked.objected:,} visits to learn "
+                f"from, {self.test.asked.objected:,} to test on",
+                "",
+            ]
+        )
 
 
 def train_visitors(train: VisitorData, test: VisitorData, settings: Settings) -> VisitorRecord:

@@ -108,7 +108,8 @@ def datasets() -> tuple[Dataset, Dataset]:
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainRecord, str]:
     home = tmp_path_factory.mktemp("home")
     uri = f"sqlite:///{home}/mlflow.db"
-    found = train(*datasets(), settings=QUICK, visitors=(TRAIN, TEST))
+    taught = replace(TRAIN, asked=replace(TRAIN.asked, objected=7))
+    found = train(*datasets(), settings=QUICK, visitors=(taught, TEST))
     return track(found, uri, str(home / "mlartifacts"), who="ann"), uri
 
 
@@ -116,7 +117,9 @@ def test_the_same_run_keeps_both_models_and_their_figures(tracked: tuple[TrainRe
     found, uri = tracked
     run = MlflowClient(tracking_uri=uri).get_run(found.run_id)
     assert run.data.metrics["visitor.auc"] == pytest.approx(found.visitors.headline["auc"])
-    assert f"visitor.{NAMED}.1d.observed_expected" in run.data.metrics
+    assert "visitor.named.1d.observed_expected" in run.data.metrics
+    assert not [name for name in run.data.metrics if NAMED in name], "none may be read as 'is a customer'"
+    assert "visitor.leaves.90d.auc" in run.data.metrics
     summary = json.loads(json.dumps(found.summary(), allow_nan=False))
     assert summary["visitors"]["known_share"] == pytest.approx(SHARE, abs=0.04)
     assert (summary["model_version"], summary["visitors"]["model_version"]) == (1, 1)
@@ -132,6 +135,21 @@ def test_the_registered_visitor_model_scores_as_the_fitted_one(tracked: tuple[Tr
     for label, curve in found.visitors.model.predict(TEST.asked.X).items():
         assert np.array_equal(loaded.predict(TEST.asked.X)[label], curve)
     assert loaded.predict(TEST.asked.X)[NAMED].shape[1] == 1
+
+
+def test_the_card_says_what_the_figures_are_given_and_who_was_left_out(tracked: tuple[TrainRecord, str]) -> None:
+    found, uri = tracked
+    told = MlflowClient(tracking_uri=uri).get_model_version("churn.visitors", "1").description
+    share = found.visitors.model.manifest.labels[NAMED].known_share
+    for words in (
+        "reads a key's own facts alone",
+        "`leaves`: given that the visitor is a customer",
+        f"learned from the {len(TRAIN.given.X):,} visits",
+        f"named within 1d, divided by c = {share:.3f}",
+        f"learned from {len(TRAIN.asked.X):,} visits",
+        "objects to profiling: 7 visits to learn from, 0 to test on",
+    ):
+        assert words in told
 
 
 def test_a_changed_share_is_a_changed_file(tracked: tuple[TrainRecord, str], tmp_path: Path) -> None:
