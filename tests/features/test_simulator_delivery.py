@@ -134,7 +134,7 @@ def damage(rows: pd.DataFrame) -> pd.Series:
     """Why each raw row of the journey should be refused, null where it should not."""
     checks = {
         "phase is missing": rows.phase.isna(),
-        "channel 'n/a'": rows.channel == "n/a",
+        "channel is not one of": rows.channel == "n/a",
         "at is outside": rows["at"] < pd.Timestamp("1990-01-01", tz="UTC"),
         "key: ": rows.key.isin([" ", "n/a"]),
     }
@@ -151,7 +151,7 @@ def test_bad_feeds_are_refused_row_by_row_with_the_reason_and_good_rows_are_kept
     why = damage(journey)
     refused = lake.quarantine().to_pandas()
     refused = refused[refused.source == "journey"]
-    assert set(why.dropna()) == {"phase is missing", "channel 'n/a'", "at is outside", "key: "}
+    assert set(why.dropna()) == {"phase is missing", "channel is not one of", "at is outside", "key: "}
     assert sorted(refused.position) == [place + 1 for place in why.dropna().index]
     reasons = dict(zip(refused.position, refused.reason, strict=True))
     assert all(reasons[place + 1].startswith(reason) for place, reason in why.dropna().items())
