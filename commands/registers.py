@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from commands.common import JsonOption, Place, WorkspaceOption, emit, fail, micros, narrator, out, progress, say
+from commands.common import (
+    JsonOption,
+    Place,
+    WorkspaceOption,
+    check_suffix,
+    emit,
+    fail,
+    micros,
+    narrator,
+    out,
+    progress,
+    say,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +47,8 @@ def propose(
     as_json: JsonOption = False,
 ) -> None:
     """Links between two people registers without a common key, by what else agrees (needs the extra `splink`)."""
+    check_suffix(output, (".csv", ".parquet"), "--out")
+    check_suffix(plot, (".png",), "--plot")
     try:
         from features.identity.registers.propose import propose as run
     except ModuleNotFoundError as error:
@@ -48,18 +62,18 @@ def propose(
         if known_at is None
         else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros(known_at))
     )
-    if output and output.suffix.lower() not in (".csv", ".parquet"):
-        fail(f"--out {output}: a .csv or .parquet file")
     with progress() as bar:
         narrator(bar, "comparing the registers")
         plan = PERSONS.without(*without) if without else PERSONS
         found = run(left, right, named, plan=plan, link=link, candidate=candidate, seed=seed, threads=threads)
+    # The evidence would move the end of the lake: where it was is asked first.
+    early = _not_yet(place, at) if append else None
     appended = _appended(place, found, at) if append else None
     if output:
         _write(place, found, at, output)
     if plot:
         _draw(found, plot)
-    _say(found, appended, as_json)
+    _say(found, appended, as_json, early)
 
 
 def _named(keys: str, catalog: "Catalog") -> tuple[str, str]:
@@ -80,6 +94,21 @@ def _appended(place: Place, found: "Proposals", at: datetime) -> "Appended":
     return append_proposals(place.lake, place.keyring(), found, at, key_types=catalog.key_types, links=catalog.links)
 
 
+def _not_yet(place: Place, at: datetime) -> str | None:
+    """Words where what is appended is known only after the lake's end, at which `link`, `who` and `serve` stand."""
+    coverage = place.lake.snapshot().coverage
+    end = max((high for intervals in coverage.values() for _, high in intervals), default=None)
+    if end is None or (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) < end:
+        return None
+    ends, known = (
+        f"{moment:%Y-%m-%dT%H:%MZ}" for moment in (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=end), at)
+    )
+    return (
+        f"known only at {known}, not before the lake's end ({ends}), at which link, who and serve stand: nothing of it "
+        "counts there yet. See it with --at and a later instant, or give --known-at before the end"
+    )
+
+
 def _write(place: Place, found: "Proposals", at: datetime, path: Path) -> None:
     from pyarrow import csv, parquet
 
@@ -89,7 +118,7 @@ def _write(place: Place, found: "Proposals", at: datetime, path: Path) -> None:
     (csv.write_csv if path.suffix.lower() == ".csv" else parquet.write_table)(table, path)
 
 
-def _say(found: "Proposals", appended: "Appended | None", as_json: bool) -> None:
+def _say(found: "Proposals", appended: "Appended | None", as_json: bool, early: str | None = None) -> None:
     """What was learned, and how many links there are, as a table or as JSON."""
     screen, said = (say if as_json else out), summary(found, appended)
     table = Table("compared", "level", "m: of one person", "u: of two", "bits")
@@ -106,6 +135,8 @@ def _say(found: "Proposals", appended: "Appended | None", as_json: bool) -> None
     if appended:
         counts = ", ".join(f"{n:,} {what}" for what, n in asdict(appended).items() if what != "version")
         screen.print(f"evidence: {counts}; the lake is at version {appended.version}", highlight=False)
+    if early:
+        screen.print(early, highlight=False, soft_wrap=True)
     if as_json:
         emit(said)
 

@@ -156,7 +156,10 @@ def test_the_command_brings_links_into_the_lake_once(run: Run, files: tuple[Path
         (("--keys", "customer,loyalty", "--link", "0.4"), "thresholds must rise"),
         (("--keys", "customer,loyalty", "--without", "shoe_size"), "'shoe_size' is not compared"),
         (("--keys", "customer,email"), "the right register (shops.csv): row"),
-        (("--keys", "customer,loyalty", "--out", "e.xlsx"), "a .csv or .parquet file"),
+        (("--keys", "customer,loyalty", "--out", "e.xlsx"), "the name must end in .csv or .parquet"),
+        (("--keys", "customer,loyalty", "--out", "nowhere/e.csv"), "there is no folder nowhere"),
+        (("--keys", "customer,loyalty", "--plot", "p.svg"), "the name must end in .png"),
+        (("--keys", "customer,loyalty", "--plot", "nowhere/p.png"), "there is no folder nowhere"),
     ],
 )
 def test_the_command_says_what_is_wrong(
@@ -165,6 +168,22 @@ def test_the_command_says_what_is_wrong(
     code, _, err = run("propose", *files, *words)
     assert code != 0
     assert message in " ".join(err.replace("│", " ").split())
+
+
+def test_links_known_only_after_the_lakes_end_are_said_to_count_nowhere_yet(
+    run: Run, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "visits.csv").write_text("id,key,at\nv1,C001,2025-03-01T00:00Z\nv2,C001,2025-04-01T00:00Z\n")
+    (tmp_path / "visits.sql").write_text(
+        'SELECT id, \'customer\' AS key_type, "key", "at"::TIMESTAMPTZ AS "at", "at"::TIMESTAMPTZ AS known_at, '
+        "'ask' AS phase, 'web' AS channel FROM input"
+    )
+    assert run("ingest", "journey", "--sql", tmp_path / "visits.sql", "--input", tmp_path / "visits.csv")[0] == 0
+    words = ("propose", *files, "--keys", "customer,loyalty", "--append")
+    said = {at: " ".join(run(*words, "--known-at", at)[1].split()) for at in ("2025-03-15", "2025-05-01")}
+    assert "the lake's end" not in said["2025-03-15"]
+    assert "known only at 2025-05-01T00:00Z, not before the lake's end (2025-04-01T00:00Z)" in said["2025-05-01"]
+    assert "--known-at before the end" in said["2025-05-01"]
 
 
 def test_without_the_extra_the_command_says_how_to_get_it(
