@@ -62,8 +62,8 @@ class VisitorRecord:
         share, asked = self.model.manifest.labels[NAMED].known_share, self.train.asked
         return "\n".join(
             [
-                "Of visitors without a name. It reads a key's own facts alone, just after a visit; no link, and nothing "
-                "of a customer.",
+                "Of visitors without a name. It reads a key's own facts alone, just after a visit; no link, and "
+                "nothing of a customer.",
                 "",
                 f"- {labels}: given that the visitor is a customer; learned from the {len(self.train.given.X):,} "
                 "visits whose visitor was soon named",
