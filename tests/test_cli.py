@@ -98,7 +98,8 @@ def test_refused_rows_are_counted_kept_apart_and_shown(run: Run, files: Callable
     assert "tieline quarantine" in err
     code, out, _ = run("quarantine", "journey")
     assert code == 0
-    assert "browse" in out
+    assert "phase is not one of:" in " ".join(out.split())
+    assert "browse" not in out
     assert "2 rows in quarantine" in out
     assert ingest(run, *files(), "--max-quarantined", 2)[0] == 0
 
