@@ -23,8 +23,8 @@ demo: $(READY)       ## the whole way on a simulated operator, in a few minutes
 test: $(READY)       ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
 
-test-slow: $(READY)  ## the slow tests: kills, mutations, statistics
-	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
+test-slow: $(READY)  ## the slow tests: kills, mutations, statistics (what `make bench` measures apart)
+	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal --ignore=tests/benchmarks
 
 check: $(READY)      ## style and types
 	$(BIN)/ruff check .
