@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from features.facts import Column, Source, UnknownNameError, source
 
@@ -29,6 +29,13 @@ def duration(text: str) -> int:
     if micros > _LONGEST:
         raise DeclarationError(f"'{text}' is longer than 1000 years")
     return micros
+
+
+def once(what: str, names: Sequence[str]) -> None:
+    """Raise `DeclarationError` naming the names that come more than once; ``what`` says whose they are."""
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise DeclarationError(f"{what} declared twice: {', '.join(twice)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,10 @@ def where(source_name: str, conditions: Mapping[str, object]) -> tuple[Condition
                 raise DeclarationError(f"{source_name}.{name}: a bound must be a finite number")
             if column.kind != "number":
                 raise DeclarationError(f"{source_name}.{name} is a {column.kind}; at_least/below need a number")
+            if _bounds(wanted)[0] >= _bounds(wanted)[1]:
+                raise DeclarationError(
+                    f"{source_name}.{name}: no number is at least {wanted.low:g}, below {wanted.high:g}"
+                )
             checked.append(Condition(name, low=wanted.low, high=wanted.high))
             continue
         values = wanted if isinstance(wanted, tuple) else (wanted,)
@@ -89,6 +100,32 @@ def where(source_name: str, conditions: Mapping[str, object]) -> tuple[Condition
             )
         checked.append(Condition(name, values=tuple(dict.fromkeys(texts))))
     return tuple(sorted(checked, key=lambda c: c.column))
+
+
+def together(left: tuple[Condition, ...], right: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """One condition a column, met by the rows that meet both sides; ``values`` is empty where no row can."""
+    met = {condition.column: condition for condition in right}
+    for condition in left:
+        other = met.get(condition.column)
+        met[condition.column] = condition if other is None else _both(condition, other)
+    return tuple(sorted(met.values(), key=lambda c: c.column))
+
+
+def never_both(left: tuple[Condition, ...], right: tuple[Condition, ...]) -> bool:
+    """Whether no row can meet both sides."""
+    return any(c.values == () or _bounds(c)[0] >= _bounds(c)[1] for c in together(left, right))
+
+
+def _both(left: Condition, right: Condition) -> Condition:
+    if left.values is not None and right.values is not None:
+        return replace(left, values=tuple(v for v in left.values if v in right.values))
+    low, high = max(_bounds(left)[0], _bounds(right)[0]), min(_bounds(left)[1], _bounds(right)[1])
+    return replace(left, low=None if low == -math.inf else low, high=None if high == math.inf else high)
+
+
+def _bounds(condition: Condition) -> tuple[float, float]:
+    low = -math.inf if condition.low is None else condition.low
+    return low, math.inf if condition.high is None else condition.high
 
 
 def column_of(source_name: str, name: str) -> Column:

@@ -1,236 +1,34 @@
-"""What a feature, a link and a task are: frozen data that validates itself, apart from how it is computed.
+"""What a workspace declares: frozen data that validates itself, apart from how it is computed.
 
-Names are derived from the declaration, never typed: ``Feature("faults", "sum", "minutes", "30d")`` is
-``faults_minutes_sum_30d``. Every window is closed at its older end and open at the cutoff: ``[c - w, c)``.
+`Feature`, `Link`, `Task` and what they are made of are imported from here, wherever they stand.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Literal, get_args
 
-from features.conditions import Condition, DeclarationError, Event, column_of, declared, duration, where
+from features.conditions import Condition, DeclarationError, duration, once
+from features.feature import Aggregate, Feature
 from features.link import Link
 from features.purposes import Narrowed, check_narrowed, check_use
+from features.task import Calendar, Label, Operator, Rule, Task, Triggered
 from features.unnamed import Visitors
 
-Aggregate = Literal["count", "sum", "mean", "last", "since_last", "distinct", "open", "open_age"]
-Operator = Literal["is", "is_not", "at_least", "below", "missing", "present"]
+__all__ = [
+    "Aggregate",
+    "Calendar",
+    "Catalog",
+    "Feature",
+    "Label",
+    "Link",
+    "Operator",
+    "Rule",
+    "Task",
+    "Triggered",
+    "Visitors",
+]
 
-_AGGREGATE_KINDS: dict[str, tuple[str, ...]] = {
-    "count": (),
-    "sum": ("number", "flag"),
-    "mean": ("number", "flag"),
-    "last": ("number", "flag", "category", "time"),
-    "since_last": (),
-    "distinct": ("category", "flag"),
-    "open": (),
-    "open_age": (),
-}
-_MAX_DISTINCT = 64
-_EVER = ("last", "since_last")
-
-
-def _once(what: str, names: Sequence[str]) -> None:
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise DeclarationError(f"{what} declared twice: {', '.join(twice)}")
-
-
-def _pairs_cases(source_name: str) -> bool:
-    columns = declared(source_name).columns
-    return any(c.kind == "case" for c in columns) and any(c.values == ("opened", "cleared") for c in columns)
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One number (or category) known about an entity at a cutoff.
-
-    ``of`` reads the present parent's own history (its site's, its account's); ``via`` reads what happened at any
-    such parent while the entity was there. Without either, the entity's own keys are read. ``window`` is needed by
-    count, sum, mean, distinct, open and open_age; ``last`` and ``since_last`` may look back for ever.
-    """
-
-    source: str
-    aggregate: Aggregate
-    column: str | None = None
-    window: str | None = None
-    where: Mapping[str, object] | tuple[Condition, ...] = ()
-    of: str | None = None
-    via: str | None = None
-    group: str = ""
-    meaning: str = ""
-
-    def __post_init__(self) -> None:
-        kinds = _AGGREGATE_KINDS.get(self.aggregate)
-        if kinds is None:
-            raise DeclarationError(f"unknown aggregate '{self.aggregate}' (known: {', '.join(_AGGREGATE_KINDS)})")
-        if isinstance(self.where, Mapping):
-            object.__setattr__(self, "where", where(self.source, self.where))
-        if self.of and self.via:
-            raise DeclarationError(f"{self.name}: choose of='{self.of}' or via='{self.via}', not both")
-        if self.window is None and self.aggregate not in _EVER:
-            raise DeclarationError(
-                f"{self.name}: {self.aggregate} needs a window such as '30d' (last and since_last do not)"
-            )
-        if self.window is not None and duration(self.window) <= 0:
-            raise DeclarationError(f"{self.name}: the window must be longer than nothing")
-        check_use(f"feature {self.name}", "profiling", self.source)
-        self._check_column(kinds)
-
-    def _check_column(self, kinds: tuple[str, ...]) -> None:
-        if self.aggregate in ("open", "open_age") and not _pairs_cases(self.source):
-            raise DeclarationError(
-                f"{self.name}: {self.aggregate} needs a source whose cases open and clear; {self.source} has none"
-            )
-        if self.column is None:
-            if kinds:
-                raise DeclarationError(f"{self.name}: {self.aggregate} needs a column ({' or '.join(kinds)})")
-            return
-        column = column_of(self.source, self.column)
-        if column.kind not in kinds:
-            wanted = " or ".join(kinds) or "no column"
-            raise DeclarationError(
-                f"{self.name}: {self.aggregate} works on {wanted}, and {self.source}.{self.column} is a {column.kind}"
-            )
-        countable = column.kind == "flag" or (column.values is not None and len(column.values) <= _MAX_DISTINCT)
-        if self.aggregate == "distinct" and not countable:
-            raise DeclarationError(
-                f"{self.name}: distinct needs at most {_MAX_DISTINCT} declared values of {self.column}"
-            )
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """``where``, checked."""
-        assert isinstance(self.where, tuple)
-        return self.where
-
-    @property
-    def name(self) -> str:
-        """Derived from the declaration: source, conditions, column, aggregate, window, reach."""
-        parts = [self.source, *(c.label for c in self.conditions), self.column or "", self.aggregate, self.window or ""]
-        parts += [f"of_{self.of}" if self.of else "", f"via_{self.via}" if self.via else ""]
-        return "_".join(p for p in parts if p)
-
-    @property
-    def window_micros(self) -> int:
-        """The window's length; raises `DeclarationError` for one that looks back for ever."""
-        return duration(self.window or "ever")
-
-    @property
-    def kind(self) -> str:
-        """``"category"`` when the value is one of a vocabulary, else ``"number"``."""
-        if self.aggregate == "last" and self.column and column_of(self.source, self.column).kind == "category":
-            return "category"
-        return "number"
-
-    @property
-    def is_flag(self) -> bool:
-        """Whether the value is the last 0 or 1 of a flag."""
-        return self.aggregate == "last" and column_of(self.source, self.column or "").kind == "flag"
-
-    @property
-    def unit(self) -> str:
-        """The unit of the value, derived from the aggregate and the column."""
-        if self.aggregate in ("since_last", "open_age"):
-            return "days"
-        if self.aggregate in ("count", "distinct", "open"):
-            return "count"
-        column = column_of(self.source, self.column or "")
-        return "days from the cutoff" if column.kind == "time" else column.unit
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A test of one feature, by name: eligibility as a plain (feature, operator, value) list."""
-
-    feature: str
-    operator: Operator
-    value: str | float | None = None
-
-    def check(self, feature: Feature, place: str) -> None:
-        """Raise `DeclarationError` where the operator or the value does not fit the feature."""
-        where = f"{place}: rule {self.feature} {self.operator} {self.value!r}"
-        if self.operator not in get_args(Operator):
-            raise DeclarationError(f"{where}: the operator is one of {', '.join(get_args(Operator))}")
-        if self.operator in ("missing", "present"):
-            return
-        is_text, ordered = isinstance(self.value, str), self.operator in ("at_least", "below")
-        if (feature.kind == "category") != is_text or (ordered and is_text):
-            wanted = "text, and is or is_not" if feature.kind == "category" else "a number"
-            raise DeclarationError(f"{where}: {self.feature} is a {feature.kind}; it takes {wanted}")
-        allowed = column_of(feature.source, feature.column).values if is_text and feature.column else None
-        if allowed is not None and self.value not in allowed:
-            raise DeclarationError(f"{where}: it is one of {', '.join(allowed)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """Cutoffs at fixed instants for every eligible entity: the first of each month, or every so many days."""
-
-    every: str = "month"
-
-    def __post_init__(self) -> None:
-        if self.every != "month" and duration(self.every) <= 0:
-            raise DeclarationError("Calendar: cutoffs must be some time apart, such as '7d', or 'month'")
-
-
-@dataclass(frozen=True, slots=True)
-class Triggered:
-    """Cutoffs just after an event became known (one microsecond after its ``known_at``)."""
-
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What may happen after the cutoff.
-
-    With ``competing`` the label is a race to an end: any competing ending stops the clock, of two at the same instant
-    the event counts, and who had already ended before the follow-up begins, though nobody knew, is not asked about.
-    Without it the event may come again and again.
-    """
-
-    name: str
-    event: Event
-    competing: Event | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A prediction: for whom, when it is asked for, what counts as the answer and when the answer is known.
-
-    ``periods`` are the upper edges of the follow-up periods after ``cutoff + gap``; with ``open_ended`` one more
-    period follows the last edge and ends when the ending comes. A period teaches iff its end + ``label_delay``
-    has passed at the training instant.
-    """
-
-    name: str
-    entity: str
-    cutoffs: Calendar | Triggered
-    labels: tuple[Label, ...]
-    periods: tuple[str, ...]
-    eligible: tuple[Rule, ...] = ()
-    open_ended: bool = False
-    gap: str = "0s"
-    label_delay: str = "0s"
-    features: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        edges = [duration(p) for p in self.periods]
-        if not edges or any(a >= b for a, b in pairwise(edges)) or edges[0] <= 0:
-            raise DeclarationError(f"task '{self.name}': periods must be rising durations, not {self.periods}")
-        if not self.labels:
-            raise DeclarationError(f"task '{self.name}': no label")
-        _once(f"task '{self.name}', label", [label.name for label in self.labels])
-        if self.open_ended and any(label.competing is None for label in self.labels):
-            raise DeclarationError(f"task '{self.name}': an open-ended task needs a competing ending for every label")
-
-    @property
-    def events(self) -> tuple[Event, ...]:
-        """What its labels wait for and its cutoffs fire on."""
-        found = [e for label in self.labels for e in (label.event, label.competing) if e is not None]
-        return (*found, self.cutoffs.event) if isinstance(self.cutoffs, Triggered) else tuple(found)
+MAX_FILTERS = 64
+"""So many different filters the features of one source may have: each is one bit of a row."""
 
 
 @dataclass(frozen=True)
@@ -249,12 +47,14 @@ class Catalog:
     """Which keys may be asked about before anybody knows whose they are."""
     objection: Rule | None = None
     """When somebody objects to profiling: no score is made of them and no model learns from them (see `objection`)."""
+    longest: str = "400d"
+    """How far back a feature may look that is not the last of something: counts and sums are of a bounded past."""
 
     def __post_init__(self) -> None:
         names = [f.name for f in self.features]
-        _once("feature", names)
-        _once("task", [task.name for task in self.tasks])
-        _once("link", [f"{link.child} -> {link.parent}" for link in self.links])
+        once("feature", names)
+        once("task", [task.name for task in self.tasks])
+        once("link", [f"{link.child} -> {link.parent}" for link in self.links])
         self._no_cycle()
         for link in self.links:
             for end in (link.child, link.parent):
@@ -273,8 +73,47 @@ class Catalog:
                 rule.check(self.features[names.index(rule.feature)], f"task '{task.name}'")
         if self.visitors:
             self.visitors.check(self.key_types, self.purposes)
+        self._check_look_back()
+        self._check_filters()
+        self._check_words()
         self._check_purposes()
         self._check_objection()
+
+    @property
+    def _declared_features(self) -> tuple[Feature, ...]:
+        """The features, and those that are read of visitors."""
+        return (*self.features, *(self.visitors.features if self.visitors else ()))
+
+    def _check_look_back(self) -> None:
+        longest = duration(self.longest)
+        for feature in self._declared_features:
+            if not feature.may_read_for_ever and (feature.look_back or 0) > longest:
+                twice = f", and {feature.aggregate} reads two windows" if feature.aggregate == "rate_change" else ""
+                raise DeclarationError(
+                    f"{feature.name}: the catalogue looks back at most {self.longest} (longest=){twice}"
+                )
+
+    def _check_filters(self) -> None:
+        for features in (self.features, self.visitors.features if self.visitors else ()):
+            distinct: dict[str, set[tuple[Condition, ...]]] = {}
+            for feature in features:
+                distinct.setdefault(feature.source, set()).update(feature.filters)
+            for source, filters in distinct.items():
+                if len(filters) > MAX_FILTERS:
+                    raise DeclarationError(
+                        f"source '{source}': {len(filters)} distinct filters (where, among), at most {MAX_FILTERS} fit"
+                    )
+
+    def _check_words(self) -> None:
+        """Where groups are declared, reasons are told in their words: each feature has one, and a meaning."""
+        if not self.groups:
+            return
+        for feature in self._declared_features:
+            if not feature.meaning:
+                raise DeclarationError(f"{feature.name}: no meaning; say in a few words what it tells")
+            if feature.group not in self.groups:
+                said = f"unknown group '{feature.group}'" if feature.group else "no group"
+                raise DeclarationError(f"{feature.name}: {said} (declared: {', '.join(self.groups)})")
 
     def _check_purposes(self) -> None:
         check_narrowed(self.purposes)

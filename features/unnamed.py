@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from features.conditions import DeclarationError, Event, duration
+from features.conditions import DeclarationError, Event, duration, once
+from features.feature import Feature
 from features.purposes import Narrowed, check_use
-
-if TYPE_CHECKING:
-    from features.declare import Feature
 
 
 @dataclass(frozen=True)
@@ -26,16 +23,13 @@ class Visitors:
 
     keys: tuple[str, ...]
     asked: Event
-    features: tuple["Feature", ...]
+    features: tuple[Feature, ...]
     named_within: str = "1d"
 
     def __post_init__(self) -> None:
         if not self.keys or not self.features:
             raise DeclarationError("visitors: name the key types that may be asked about, and the features read then")
-        names = [f.name for f in self.features]
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise DeclarationError(f"visitors: feature declared twice: {', '.join(twice)}")
+        once("visitors: feature", [f.name for f in self.features])
         for feature in self.features:
             if feature.of or feature.via:
                 raise DeclarationError(f"visitors: {feature.name} asks for a parent, which nobody knows yet")
