@@ -5,8 +5,9 @@ but the declarations and the tie-break hash of an id.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -221,12 +222,14 @@ class World:
     def value(self, feature: Feature, entity: int, c: int, seen: int | None = None) -> Any:
         """One feature of one pair: a float, NaN for missing, or a category's text (None: missing)."""
         seen = c if seen is None else seen
+        windows = 2 if feature.aggregate == "rate_change" else 1
         low = -math.inf if feature.window is None else c - duration(feature.window)
+        first = -math.inf if feature.window is None else c - windows * duration(feature.window)
         reached = self.reached(feature, entity, c, seen)
         if reached is None:
             return math.nan
         if feature.window is not None and not any(
-            a <= low and c <= b for a, b in self.coverage.get(feature.source, ())
+            a <= first and c <= b for a, b in self.coverage.get(feature.source, ())
         ):
             return math.nan
         rows = [
@@ -243,21 +246,35 @@ class World:
 
 def aggregate(feature: Feature, rows: list[Fact], low: float, c: int, still_reached: Callable[[Fact], bool]) -> Any:
     """``rows``: the facts reached up to the cutoff; ``still_reached``: whether a fact's key is, there."""
-    inside = [f for f in rows if f.at >= low and all(meets(f, x) for x in feature.conditions)]
     column = feature.column
-    if column:
-        inside = [
-            f for f in inside if f.values.get(column) is not None and f.values.get(column) == f.values.get(column)
-        ]
+    matching = [f for f in rows if all(meets(f, x) for x in feature.conditions) and not (column and missing(f, column))]
+    inside = [f for f in matching if f.at >= low]
     match feature.aggregate:
         case "count":
             return float(len(inside))
         case "sum":
-            return float(sum(f.values[column] for f in inside))
+            return float(exact(f.values[column] for f in inside))
         case "mean":
-            return sum(f.values[column] for f in inside) / len(inside) if inside else math.nan
+            return float(exact(f.values[column] for f in inside) / len(inside)) if inside else math.nan
+        case "min":
+            return min((f.values[column] for f in inside), default=math.nan)
+        case "max":
+            return max((f.values[column] for f in inside), default=math.nan)
         case "distinct":
             return float(len({f.values[column] for f in inside}))
+        case "repeats":
+            return float(len(inside) - len({f.values[column] for f in inside}))
+        case "share":
+            among = [f for f in rows if f.at >= low and all(meets(f, x) for x in feature.among_conditions)]
+            both = [f for f in among if f in inside]
+            return float(Fraction(len(both), len(among))) if among else math.nan
+        case "rate_change":
+            earlier = [f for f in matching if 2 * low - c <= f.at < low]
+            before, lately = (
+                float(exact(f.values[column] for f in part) if column else len(part)) for part in (earlier, inside)
+            )
+            both_sizes = abs(lately) + abs(before)
+            return (lately - before) / both_sizes if both_sizes else 0.0
         case "since_last":
             return (c - max(f.at for f in inside)) / DAY if inside else math.nan
         case "last":
@@ -266,23 +283,37 @@ def aggregate(feature: Feature, rows: list[Fact], low: float, c: int, still_reac
             value = max(inside, key=tie).values[column]
             return (value - c) / DAY if source(feature.source).column(column).kind == "time" else value
         case "open" | "open_age":
-            ages = []
-            for case in {f.values["case"] for f in rows}:
-                of_case = [f for f in rows if f.values["case"] == case]
-                ordered = sorted(of_case, key=lambda f: (f.at, f.known_at, f.values["state"] == "cleared", tie(f)))
-                last = ordered[-1]
-                if last.values["state"] == "opened" and last in inside and still_reached(last):
-                    cleared = [i for i, f in enumerate(ordered) if f.values["state"] == "cleared"]
-                    first = ordered[cleared[-1] + 1 if cleared else 0]
-                    ages.append((c - first.at) / DAY)
+            ages = [(c - since) / DAY for last, since in open_cases(rows) if last in inside and still_reached(last)]
             return float(len(ages)) if feature.aggregate == "open" else max(ages, default=0.0)
     raise AssertionError(feature.aggregate)
 
 
+def missing(fact: Fact, column: str) -> bool:
+    value = fact.values.get(column)
+    return value is None or value != value
+
+
+def exact(values: Iterable[float]) -> Fraction:
+    """The sum without rounding, of amounts cut towards zero to whole 2^-60ths."""
+    return Fraction(sum(int(Fraction(value) * 2**60) for value in values), 2**60)
+
+
+def open_cases(rows: list[Fact]) -> list[tuple[Fact, int]]:
+    """Of each case that was opened after it was last cleared: its last opening, and when it was first opened since."""
+    found = []
+    for case in {f.values["case"] for f in rows}:
+        of_case = [f for f in rows if f.values["case"] == case]
+        ordered = sorted(of_case, key=lambda f: (f.at, f.known_at, f.values["state"] == "cleared", tie(f)))
+        if ordered[-1].values["state"] == "opened":
+            cleared = [i for i, f in enumerate(ordered) if f.values["state"] == "cleared"]
+            found.append((ordered[-1], ordered[cleared[-1] + 1 if cleared else 0].at))
+    return found
+
+
 def meets(fact: Fact, condition: Condition) -> bool:
-    value = fact.values.get(condition.column)
-    if value is None or value != value:
+    if missing(fact, condition.column):
         return False
+    value = fact.values[condition.column]
     if condition.values is not None:
         return (str(value).lower() if isinstance(value, bool) else str(value)) in condition.values
     return (condition.low is None or value >= condition.low) and (condition.high is None or value < condition.high)

@@ -6,6 +6,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 from oracle import Fact, World
 
+from features.conditions import at_least, below
 from features.declare import Catalog, Feature, Link
 from features.facts import TIME, source
 from features.history import History
@@ -19,6 +20,68 @@ LINKS = (
     Link("customer", "site", rolls_up=False, back="10m"),
 )
 FAULT = {"state": "opened"}
+ASKED, SEVERE = {"phase": "ask"}, {"severity": ("major", "critical")}
+OWN = (
+    Feature("journey", "min", "value", "25m"),
+    Feature("journey", "min", "value", "40m", where=ASKED),
+    Feature("journey", "max", "value", "10m"),
+    Feature("journey", "max", "value", "25m"),
+    Feature("journey", "sum", "value", "40m"),
+    Feature("journey", "mean", "value", "10m", where={"value": at_least(0.1, below=1e6)}),
+    Feature("journey", "count", window="25m", where={"value": below(0.1)}),
+    Feature("journey", "count", window="40m", where={"topic": ("billing", "a topic nobody has")}),
+    Feature("journey", "count", window="40m", where={"topic": "a topic nobody has"}),
+    Feature("journey", "repeats", "channel", "40m"),
+    Feature("journey", "repeats", "channel", "10m", where=ASKED),
+    Feature("journey", "share", window="25m", where=ASKED),
+    Feature("journey", "share", window="40m", where=ASKED, among={"phase": ("ask", "use")}),
+    Feature("journey", "share", window="40m", where=ASKED, among={"channel": ("web", "app"), "topic": "billing"}),
+    Feature("journey", "share", window="25m", where={"value": at_least(0)}, among={"value": at_least(-1, below=1)}),
+    Feature("journey", "rate_change", window="10m"),
+    Feature("journey", "rate_change", window="20m", where=ASKED),
+    Feature("journey", "rate_change", "value", "10m"),
+    Feature("journey", "rate_change", "value", "20m", where=ASKED),
+    Feature("journey", "last", "channel", "10m", where={"topic": "outage"}),
+    Feature("profile", "sum", "consent_marketing", "25m"),
+    Feature("profile", "mean", "consent_marketing", "40m"),
+    Feature("profile", "distinct", "consent_marketing", "40m"),
+    Feature("profile", "repeats", "consent_marketing", "25m"),
+    Feature("profile", "share", window="40m", where={"consent_marketing": True}),
+    Feature("profile", "last", "contract_end", "25m"),
+)
+OF_ACCOUNT = (
+    Feature("journey", "sum", "value", "25m", of="account"),
+    Feature("journey", "mean", "value", "40m", of="account"),
+    Feature("journey", "min", "value", "10m", of="account"),
+    Feature("journey", "max", "value", "25m", of="account"),
+    Feature("journey", "distinct", "channel", "25m", of="account"),
+    Feature("journey", "repeats", "channel", "25m", of="account"),
+    Feature("journey", "share", window="25m", where=ASKED, of="account"),
+    Feature("journey", "rate_change", "value", "20m", of="account"),
+    Feature("journey", "last", "value", of="account"),
+    Feature("journey", "since_last", where=ASKED, of="account"),
+    Feature("faults", "open", window="40m", of="account"),
+    Feature("faults", "open_age", window="25m", of="account"),
+)
+OF_SITE = (
+    Feature("faults", "min", "minutes", "40m", of="site"),
+    Feature("faults", "mean", "minutes", "25m", of="site"),
+    Feature("faults", "distinct", "severity", "25m", of="site"),
+    Feature("faults", "share", window="40m", where=SEVERE, among={"state": "opened"}, of="site"),
+    Feature("faults", "rate_change", window="10m", of="site"),
+    Feature("faults", "open_age", window="40m", where=SEVERE, of="site"),
+)
+VIA_SITE = (
+    Feature("faults", "mean", "minutes", "40m", via="site"),
+    Feature("faults", "min", "minutes", "25m", via="site"),
+    Feature("faults", "max", "minutes", "40m", via="site"),
+    Feature("faults", "repeats", "severity", "40m", via="site"),
+    Feature("faults", "share", window="40m", where=SEVERE, among={"state": "opened"}, via="site"),
+    Feature("faults", "rate_change", "minutes", "20m", via="site"),
+    Feature("faults", "last", "minutes", via="site"),
+    Feature("faults", "since_last", where=FAULT, via="site"),
+    Feature("faults", "open_age", window="25m", via="site"),
+)
 FEATURES = (
     Feature("journey", "count", window="10m"),
     Feature("journey", "count", window="40m", where={"phase": "ask"}),
@@ -38,11 +101,16 @@ FEATURES = (
     Feature("faults", "open_age", window="25m"),
     Feature("profile", "last", "contract_end"),
     Feature("profile", "last", "consent_marketing"),
+    *OWN,
+    *OF_ACCOUNT,
+    *OF_SITE,
+    *VIA_SITE,
 )
 CATALOG = Catalog(tuple(sorted(set(TYPES.values()))), LINKS, FEATURES, ())
 
 _minute = st.integers(0, 60).map(lambda m: m * MINUTE)
-_amount = st.one_of(st.none(), st.integers(-8, 8).map(lambda n: n / 4))
+_uneven = st.sampled_from([0.1, 0.2, 0.3, -0.1, 1e-9, 1 / 3, 1e6 + 0.3, -1e6 - 0.3, float("nan")])
+_amount = st.one_of(st.none(), st.integers(-8, 8).map(lambda n: n / 4), _uneven)
 
 
 def _maybe(*values: object) -> st.SearchStrategy:
