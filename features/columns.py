@@ -1,10 +1,17 @@
 """Rows of one source as the plain arrays the kernel reads: grouped by key, ordered (key, at, known_at, id).
 
-The same construction serves the lake (`Lake.read`) and, later, the live store. Times are int64 UTC microseconds;
-`FOREVER` stands for "not yet".
+The same construction serves the lake (`Lake.pieces`), tables in memory (`from_table`), the buckets of a large lake
+and, later, the live store. A column is decoded when it is first asked for. Times are int64 UTC microseconds; `FOREVER`
+stands for "not yet".
 """
 
-from dataclasses import dataclass, field
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -12,36 +19,66 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.conditions import Condition
-from features.facts import TIME, Column, source
+from features.facts import TIME, source
+from features.matching import mark
 
 FOREVER = 2**62
 EVER_AGO = -(2**62)
 FLAG_VALUES = ("false", "true")
-OPENED, CLEARED, NO_STATE = 1, 0, -1
+LARGEST = 1e15
+"""The greatest amount a number may have: sums of any number of them stay exact."""
+_KEPT_BITS = 4
+_SPINE = ("key_id", "at", "known_at", "until")
 
 
-@dataclass(frozen=True)
+class Pieces(Protocol):
+    """Rows in reading order, in pieces that may be read at the same time."""
+
+    @property
+    def counts(self) -> Sequence[int]:
+        """How many rows each piece has."""
+
+    def read(self, piece: int, names: Sequence[str]) -> pa.Table:
+        """Columns of one piece; ``rank`` only where it `has` that."""
+
+    def has(self, name: str) -> bool:
+        """Whether every piece has the column."""
+
+
+class Keyed(Protocol):
+    """What is read through keys, such as a `Reach`."""
+
+    @property
+    def key(self) -> np.ndarray:
+        """(r,) int64."""
+
+    def __hash__(self) -> int: ...
+
+
 class Columns:
-    """n rows of m keys.
+    """n rows of m keys of one source.
 
-    ``keys`` (m,) int64, rising; rows of ``keys[i]`` are ``starts[i]:starts[i + 1]``. ``at``, ``known``, ``until``
-    (n,) int64; ``rank`` (n,) int64 is a hash of the id, which breaks ties of (at, known) the same way everywhere.
-    ``values`` per column (n,) float64: numbers, times in microseconds, or codes into ``vocabularies`` (NaN: missing).
+    ``keys`` (m,) int64, rising; the rows of ``keys[i]`` are ``starts[i]:starts[i + 1]``. ``at``, ``known`` (n,) int64;
+    ``until`` (n,) int64, or (0,) where no row was ever revised.
     """
 
-    source: str
-    keys: np.ndarray
-    starts: np.ndarray
-    at: np.ndarray
-    known: np.ndarray
-    until: np.ndarray
-    rank: np.ndarray
-    values: dict[str, np.ndarray]
-    vocabularies: dict[str, tuple[str, ...]]
-    case: np.ndarray
-    state: np.ndarray
-    _bits: dict[tuple[tuple[Condition, ...], ...], np.ndarray] = field(default_factory=dict, compare=False)
-    _matrices: dict[tuple[str, ...], np.ndarray] = field(default_factory=dict, compare=False)
+    def __init__(self, source_name: str, pieces: Pieces, names: Iterable[str] = ()) -> None:
+        """``names``: columns that will be wanted, decoded in the same pass. Raises `ValueError` for unfit numbers."""
+        self.source = source_name
+        self._pieces = pieces
+        self._offsets = np.append(0, np.cumsum(pieces.counts, dtype=np.int64))
+        n = int(self._offsets[-1])
+        self._numbers: dict[str, np.ndarray] = {}
+        self._codes: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
+        self._bits: OrderedDict[tuple, np.ndarray] = OrderedDict()
+        self._rank: np.ndarray | None = None
+        self._runs: WeakKeyDictionary[Keyed, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
+        self._lock = Lock()
+        self.at, self.known, self.until = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(0, np.int64)
+        self._decode([*_SPINE, *names])
+
+    def __len__(self) -> int:
+        return len(self.at)
 
     def runs(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Row ranges ``(start, end)`` of each key, both 0 where the key has no rows."""
@@ -51,109 +88,258 @@ class Columns:
         here = self.keys[index] == keys
         return np.where(here, self.starts[index], 0), np.where(here, self.starts[index + 1], 0)
 
-    def bits(self, filters: tuple[tuple[Condition, ...], ...]) -> np.ndarray:
-        """(n,) uint64 with bit i set where the row meets every condition of ``filters[i]`` (at most 64)."""
-        if filters not in self._bits:
-            bits = np.zeros(len(self.at), np.uint64)
-            for i, conditions in enumerate(filters):
-                bits |= self.matching(conditions).astype(np.uint64) << np.uint64(i)
-            self._bits[filters] = bits
-        return self._bits[filters]
+    def runs_of(self, reach: Keyed) -> tuple[np.ndarray, np.ndarray]:
+        """The `runs` of a reach's keys, found once for as long as it lives."""
+        if reach not in self._runs:
+            self._runs[reach] = self.runs(reach.key)
+        return self._runs[reach]
 
-    def matrix(self, names: tuple[str, ...]) -> np.ndarray:
-        """(len(names), n) float64, C-ordered: the values of several columns, as the kernel takes them."""
-        if names not in self._matrices:
-            empty = np.empty((0, len(self.at)))
-            self._matrices[names] = np.stack([self.values[name] for name in names]) if names else empty
-        return self._matrices[names]
+    def ends(self, rows: np.ndarray) -> np.ndarray:
+        """Until when each of these rows held: its next revision's ``known_at``, or `FOREVER`."""
+        return self.until[rows] if len(self.until) else np.full(len(rows), FOREVER, np.int64)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """(n,) float64 of a number or time (microseconds); missing is NaN."""
+        if name not in self._numbers:
+            self._decode([name])
+        return self._numbers[name]
+
+    def codes(self, name: str) -> np.ndarray:
+        """(n,) int32 of a category, flag or case: places in its `vocabulary`, -1 where missing or unheard of."""
+        if name not in self._codes:
+            self._decode([name])
+        return self._codes[name][0]
+
+    def vocabulary(self, name: str) -> tuple[str, ...]:
+        """The values of a category or flag, in the order of their codes."""
+        self.codes(name)
+        return self._codes[name][1]
+
+    def coded(self, name: str) -> bool:
+        """Whether a column is read as codes rather than as numbers."""
+        return source(self.source).column(name).kind in ("category", "flag", "case")
+
+    @property
+    def rank(self) -> np.ndarray:
+        """(n,) int64: a hash of the id, which breaks ties of (at, known) the same way everywhere."""
+        if self._rank is None:
+            self._decode(["rank" if self._pieces.has("rank") else "id"])
+        assert self._rank is not None
+        return self._rank
+
+    @property
+    def case(self) -> np.ndarray:
+        """(n,) int32 code of the case a row belongs to, -1 for none; (0,) where the source has no cases."""
+        names = [c.name for c in source(self.source).columns if c.kind == "case"]
+        return self.codes(names[0]) if names else np.empty(0, np.int32)
+
+    @property
+    def state(self) -> np.ndarray:
+        """(n,) int32 code of ``state``: 0 opened, 1 cleared, -1 neither; (0,) where the source has no cases."""
+        return self.codes("state") if any(c.kind == "case" for c in source(self.source).columns) else self.case
+
+    def bits(self, filters: tuple[tuple[Condition, ...], ...]) -> np.ndarray:
+        """(n,) uint64 with bit i set where the row meets every condition of ``filters[i]`` (at most 64).
+
+        A missing value meets no condition. The few last ones asked for are kept.
+        """
+        with self._lock:
+            if filters in self._bits:
+                self._bits.move_to_end(filters)
+                return self._bits[filters]
+        every = (1 << len(filters)) - 1
+        bits = np.full(len(self), every, np.uint64)
+        for name in sorted({c.column for conditions in filters for c in conditions}):
+            tests = [[c for c in conditions if c.column == name] for conditions in filters]
+            if self.coded(name):
+                mark(bits, self.codes(name), _by_code(tests, self.vocabulary(name)))
+            else:
+                mark(bits, self.numbers(name), *_by_interval(tests))
+        with self._lock:
+            self._bits[filters] = bits
+            while len(self._bits) > _KEPT_BITS:
+                self._bits.popitem(last=False)
+        return bits
 
     def matching(self, conditions: tuple[Condition, ...]) -> np.ndarray:
-        """(n,) bool: the rows that meet every condition. A missing value meets none."""
-        kept = np.ones(len(self.at), bool)
-        for condition in conditions:
-            kept &= self._meets(condition)
-        return kept
+        """(n,) bool: the rows that meet every condition."""
+        return self.bits((conditions,)) > 0
 
-    def _meets(self, condition: Condition) -> np.ndarray:
-        values = self.values[condition.column]
-        if condition.values is not None:
-            vocabulary = self.vocabularies[condition.column]
-            table = np.array([v in condition.values for v in vocabulary] + [False])
-            return table[np.where(np.isnan(values), len(vocabulary), values).astype(np.int64)]
-        low = -np.inf if condition.low is None else condition.low
-        high = np.inf if condition.high is None else condition.high
-        return (values >= low) & (values < high)
+    def _decode(self, names: Sequence[str]) -> None:
+        """Reads columns of all pieces at once on all cores, each piece to its place."""
+        names = list(dict.fromkeys(names))
+        for name in names:
+            if name not in (*_SPINE, "id", "rank") and not self.coded(name):
+                self._numbers[name] = np.empty(len(self))
+        codes = {n: np.empty(len(self), np.int32) for n in names if n not in (*_SPINE, "id", "rank") and self.coded(n)}
+        rank = np.empty(len(self), np.int64) if {"id", "rank"} & set(names) else None
+        words: dict[str, list[pa.Array]] = {name: [pa.array([], pa.string())] * len(self._offsets) for name in codes}
+        runs: list[tuple[np.ndarray, np.ndarray]] = [(_NONE, _NONE)] * (len(self._offsets) - 1)
+
+        def decode(piece: int) -> None:
+            table = self._pieces.read(piece, names)
+            rows = slice(int(self._offsets[piece]), int(self._offsets[piece + 1]))
+            if table.num_rows != rows.stop - rows.start:
+                raise ValueError(f"{self.source}: the lake was changed by forgetting since it was read; read it anew")
+            for name in names:
+                column = table[name]
+                if name == "key_id":
+                    runs[piece] = _runs(column.to_numpy(), rows.start)
+                elif name in ("at", "known_at"):
+                    (self.at if name == "at" else self.known)[rows] = _int64(column)
+                elif name == "until":
+                    self._note_revised(column, rows)
+                elif name in ("id", "rank"):
+                    assert rank is not None
+                    rank[rows] = column.to_numpy() if name == "rank" else hashes(column)
+                elif name in codes:
+                    codes[name][rows], words[name][piece] = _coded(column)
+                else:
+                    self._numbers[name][rows] = self._checked(name, column)
+
+        _each(decode, len(self._pieces.counts))
+        if "key_id" in names:
+            self.keys, self.starts = _joined(runs, len(self))
+        self._rank = self._rank if rank is None else rank
+        for name, found in codes.items():
+            self._codes[name] = found, self._one_vocabulary(name, found, words[name])
+
+    def _note_revised(self, column: pa.ChunkedArray, rows: slice) -> None:
+        if column.null_count == len(column):
+            return
+        with self._lock:
+            if not len(self.until):
+                self.until = np.full(len(self), FOREVER, np.int64)
+        self.until[rows] = _int64(pc.fill_null(column.cast(TIME).cast(pa.int64()), FOREVER))
+
+    def _checked(self, name: str, column: pa.ChunkedArray) -> np.ndarray:
+        if source(self.source).column(name).kind == "time":
+            column = column.cast(TIME).cast(pa.int64()).cast(pa.float64(), safe=False)
+        values = column.to_numpy().astype(np.float64, copy=False)
+        wrong = np.abs(values) > LARGEST
+        if source(self.source).column(name).kind == "number" and wrong.any():
+            raise ValueError(f"{self.source}.{name}: {values[wrong][0]} is beyond what can be added up ({LARGEST:g})")
+        return values
+
+    def _one_vocabulary(self, name: str, codes: np.ndarray, words: list[pa.Array]) -> tuple[str, ...]:
+        """The words all codes mean from now on; those of pieces with words of their own are changed in place."""
+        column = source(self.source).column(name)
+        if column.kind == "flag":
+            return FLAG_VALUES
+        if column.kind == "case":
+            heard = pc.unique(pa.chunked_array(words, pa.string()))
+        else:
+            found = column.values or sorted(v for v in pc.unique(pa.chunked_array(words)).to_pylist() if v is not None)
+            heard = pa.array(found, pa.string())
+
+        def translate(piece: int) -> None:
+            if not words[piece].equals(heard):
+                places = pc.fill_null(pc.index_in(words[piece], value_set=heard), -1).to_numpy().astype(np.int32)
+                rows = slice(int(self._offsets[piece]), int(self._offsets[piece + 1]))
+                codes[rows] = np.append(places, np.int32(-1))[codes[rows]]
+
+        _each(translate, len(self._pieces.counts))
+        return () if column.kind == "case" else tuple(heard.to_pylist())
 
 
-def from_table(source_name: str, table: pa.Table) -> Columns:
+_NONE = np.empty(0, np.int64)
+
+
+def _each(work: Callable[[int], None], pieces: int) -> None:
+    """All pieces, on all cores."""
+    if pieces <= 1:
+        for piece in range(pieces):
+            work(piece)
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(work, range(pieces)))
+
+
+def _int64(column: pa.ChunkedArray) -> np.ndarray:
+    return column.cast(TIME).cast(pa.int64()).to_numpy() if pa.types.is_timestamp(column.type) else column.to_numpy()
+
+
+def _runs(key: np.ndarray, offset: int) -> tuple[np.ndarray, np.ndarray]:
+    """The keys of one piece in order and the rows they begin at."""
+    if not len(key):
+        return _NONE, _NONE
+    first = np.append(0, np.flatnonzero(key[1:] != key[:-1]) + 1)
+    return key[first], first + offset
+
+
+def _joined(runs: list[tuple[np.ndarray, np.ndarray]], n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Keys and starts of all pieces; a key that goes on in the next piece is one."""
+    keys = np.concatenate([_NONE, *(k for k, _ in runs)])
+    starts = np.concatenate([_NONE, *(s for _, s in runs)])
+    new = np.append(True, keys[1:] != keys[:-1]) if len(keys) else np.empty(0, bool)
+    return np.ascontiguousarray(keys[new]), np.append(starts[new], n)
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+    """(n,) int32 codes, -1 for missing, and the words they mean."""
+    if pa.types.is_boolean(column.type):
+        return pc.fill_null(column.cast(pa.int8()), -1).to_numpy().astype(np.int32), pa.array(FLAG_VALUES)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    whole = column.unify_dictionaries().combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):  # no row at all
+        return np.empty(0, np.int32), pa.array([], pa.string())
+    codes = pc.fill_null(whole.indices, -1) if whole.null_count else whole.indices
+    return codes.to_numpy(zero_copy_only=False).astype(np.int32, copy=False), whole.dictionary.cast(pa.string())
+
+
+def _by_code(tests: list[list[Condition]], vocabulary: tuple[str, ...]) -> np.ndarray:
+    """(v + 1,) uint64: which filters a code leaves standing; the last is for missing values (code -1)."""
+    table = np.zeros(len(vocabulary) + 1, np.uint64)
+    for i, conditions in enumerate(tests):
+        met = [all(word in (c.values or ()) for c in conditions) for word in vocabulary]
+        table |= np.array([*met, not conditions], np.uint64) << np.uint64(i)
+    return table
+
+
+def _by_interval(tests: list[list[Condition]]) -> tuple[np.ndarray, np.ndarray]:
+    """Rising bounds (b,) and (b + 2,) uint64: which filters a number between them leaves standing; the last: NaN."""
+    bounds = sorted({x for conditions in tests for c in conditions for x in (c.low, c.high) if x is not None})
+    lows = [-np.inf, *bounds]  # the interval i holds bounds[i - 1] <= number < bounds[i]
+    table = np.zeros(len(bounds) + 2, np.uint64)
+    for i, conditions in enumerate(tests):
+        met = [
+            all((c.low is None or low >= c.low) and (c.high is None or low < c.high) for c in conditions)
+            for low in lows
+        ]
+        table |= np.array([*met, not conditions], np.uint64) << np.uint64(i)
+    return np.array(bounds, np.float64), table
+
+
+def hashes(ids: pa.ChunkedArray) -> np.ndarray:
+    """(n,) int64: the hash of each id that ranks rows of the same instant."""
+    return pd.util.hash_array(ids.to_pandas().to_numpy(dtype=object), categorize=False).view(np.int64)
+
+
+class _Table:
+    """A table in memory, in reading order, as one piece."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self.counts = (table.num_rows,)
+
+    def read(self, piece: int, names: Sequence[str]) -> pa.Table:
+        return self._table.select(list(names))
+
+    def has(self, name: str) -> bool:
+        return name in self._table.schema.names
+
+
+def from_table(source_name: str, table: pa.Table, ordered: bool = False) -> Columns:
     """`Columns` of a table of facts: the source's schema plus ``until`` (null: not revised), in any order.
 
-    Void rows do not belong here: they only end their predecessor's ``until``.
+    Void rows do not belong here: they only end their predecessor's ``until``. ``ordered``: it is in reading order.
     """
-    at, known, until = (_micros(table[name]) for name in ("at", "known_at", "until"))
-    key = table["key_id"].to_numpy()
-    rank = pd.util.hash_array(table["id"].to_pandas().to_numpy(dtype=object), categorize=False).view(np.int64)
-    order = np.lexsort((rank, known, at, key))
-    keys, first = np.unique(key[order], return_index=True)
-    values: dict[str, np.ndarray] = {}
-    vocabularies: dict[str, tuple[str, ...]] = {}
-    for column in source(source_name).columns:
-        if column.kind not in ("case", "key"):
-            values[column.name], vocabulary = _values(column, table[column.name])
-            values[column.name] = values[column.name][order]
-            if vocabulary is not None:
-                vocabularies[column.name] = vocabulary
-    case, state = _cases(source_name, table)
-    return Columns(
-        source=source_name,
-        keys=keys.astype(np.int64),
-        starts=np.append(first, len(key)).astype(np.int64),
-        at=at[order],
-        known=known[order],
-        until=until[order],
-        rank=rank[order],
-        values=values,
-        vocabularies=vocabularies,
-        case=case[order],
-        state=state[order],
-    )
-
-
-def _micros(column: pa.ChunkedArray) -> np.ndarray:
-    numbers = pc.fill_null(column.cast(TIME).cast(pa.int64()), FOREVER)
-    return numbers.to_numpy().astype(np.int64)
-
-
-def _values(column: Column, cells: pa.ChunkedArray) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """Float64 values, and for categories and flags the vocabulary their codes point into."""
-    if column.kind == "number":
-        return pc.fill_null(cells, float("nan")).to_numpy().astype(np.float64), None
-    if column.kind == "time":
-        micros = cells.cast(TIME).cast(pa.int64()).cast(pa.float64(), safe=False)
-        return pc.fill_null(micros, float("nan")).to_numpy().astype(np.float64), None
-    if column.kind == "flag":
-        return pc.fill_null(cells.cast(pa.float64()), float("nan")).to_numpy().astype(np.float64), FLAG_VALUES
-    vocabulary = column.values or tuple(sorted(v for v in pc.unique(cells).to_pylist() if v is not None))
-    codes = pc.index_in(cells, value_set=pa.array(vocabulary, pa.string()))
-    return pc.fill_null(codes.cast(pa.float64()), float("nan")).to_numpy().astype(np.float64), vocabulary
-
-
-def _cases(source_name: str, table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) int64 code of the case (-1: none) and (n,) int8 `OPENED`, `CLEARED` or `NO_STATE`."""
-    n = table.num_rows
-    case_columns = [c.name for c in source(source_name).columns if c.kind == "case"]
-    if not case_columns:
-        return np.full(n, -1, np.int64), np.full(n, NO_STATE, np.int8)
-    codes = table[case_columns[0]].combine_chunks().dictionary_encode()
-    if isinstance(codes, pa.ChunkedArray):
-        codes = codes.combine_chunks()
-    case = pc.fill_null(codes.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    state = np.full(n, NO_STATE, np.int8)
-    if "state" in table.column_names:
-        text = table["state"].to_pandas().to_numpy(dtype=object)
-        state[text == "opened"] = OPENED
-        state[text == "cleared"] = CLEARED
-    return case, state
+    if not ordered:
+        table = table.append_column("rank", pa.array(hashes(table["id"]), pa.int64()))
+        order = np.lexsort([_int64(table[name]) for name in ("rank", "known_at", "at", "key_id")])
+        table = table.take(order)
+    return Columns(source_name, _Table(table))
 
 
 def empty(source_name: str) -> Columns:

@@ -12,19 +12,19 @@ import pandas as pd
 import pyarrow as pa
 
 from features import columns as arrays
+from features.block import Block
+from features.bound import Coverage
 from features.columns import FOREVER, Columns
 from features.conditions import Event
 from features.declare import Catalog, Feature, Task
-from features.frame import Asked, covered, fold, fold_of_parent, fold_via_parents, known
+from features.frame import known
 from features.identity.candidates import Naming, judged
 from features.identity.graph.evidence import Kinds
 from features.identity.graph.graph import Graph, read_graph
 from features.identity.reach import Reach, own_reach, parents
 from features.lake import Lake, Snapshot
-from features.plan import Plan, Step, compile_features
+from features.plan import Plan
 from features.rules import holds
-
-Coverage = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class History:
     def first_known(self, entity_type: str) -> np.ndarray:
         """(m,) when each of ``entities_of[entity_type]`` was first heard of: its own key in a fact or in a link."""
         heard = [
-            pd.Series(np.minimum.reduceat(c.known, c.starts[:-1]), c.keys) for c in self.columns.values() if len(c.keys)
+            pd.Series(np.minimum.reduceat(c.known, c.starts[:-1]), c.keys) for c in self.columns.values() if len(c)
         ]
         heard += [f.set_index(end)["known_from"] for f in self.graph.links.values() for end in ("child", "parent")]
         if not heard:
@@ -177,6 +177,11 @@ class History:
             self._heard[entity_type] = np.sort(self.first_known(entity_type))
         return judged(named, int(np.searchsorted(self._heard[entity_type], seen)))
 
+    @property
+    def block(self) -> Block:
+        """Everybody's rows and reach."""
+        return Block(self.columns, self.coverage, self.reach, self.parents)
+
     def frame(
         self,
         entity_type: str,
@@ -189,39 +194,13 @@ class History:
 
         ``entities``, ``cutoffs`` (p,) int64; ``seen`` (p,) the visibility cut where it differs from the cutoff.
         """
-        entities, cutoffs = np.asarray(entities, np.int64), np.asarray(cutoffs, np.int64)
-        seen = cutoffs if seen is None else np.asarray(seen, np.int64)
-        result: dict[int, pd.Series] = {}
-        pairs = Asked(self.reach(entity_type), entities, cutoffs, seen)
-        for step in compile_features(features):
-            out = self._fold(entity_type, step, pairs)
-            for position, column in zip(step.features, out.T, strict=True):
-                result[position] = self._series(features[position], column, cutoffs)
-        return pd.DataFrame({features[i].name: result[i] for i in range(len(features))}, copy=False)
-
-    def _fold(self, entity_type: str, step: Step, pairs: Asked) -> np.ndarray:
-        columns = self.columns[step.plan.source]
-        if step.via:
-            return fold_via_parents(step.plan, columns, self.parents(entity_type, step.via), pairs)
-        if step.of:
-            return fold_of_parent(step.plan, columns, self.parents(entity_type, step.of), self.reach(step.of), pairs)
-        return fold(step.plan, columns, pairs)
-
-    def _series(self, feature: Feature, values: np.ndarray, cutoffs: np.ndarray) -> pd.Series:
-        if feature.window is not None:
-            low = cutoffs - feature.window_micros
-            values = np.where(covered(self.coverage.get(feature.source, ()), low, cutoffs), values, np.nan)
-        if feature.kind != "category":
-            return pd.Series(values.astype(np.float32))
-        codes = np.where(np.isnan(values), -1, values).astype(np.int32)
-        vocabulary = self.columns[feature.source].vocabularies[feature.column or ""]
-        return pd.Series(pd.Categorical.from_codes(codes, pd.Index(vocabulary, dtype="str")))
+        return self.block.frame(entity_type, entities, cutoffs, features, seen)
 
     def fold_own(
         self, entity_type: str, plan: Plan, entities: np.ndarray, cutoffs: np.ndarray, seen: np.ndarray
     ) -> np.ndarray:
         """(p, o) float64: any plan folded over the entities' own keys (labels use this)."""
-        return fold(plan, self.columns[plan.source], Asked(self.reach(entity_type), entities, cutoffs, seen))
+        return self.block.fold_own(entity_type, plan, entities, cutoffs, seen)
 
     def eligible(
         self, task: Task, entities: np.ndarray, cutoffs: np.ndarray, seen: np.ndarray | None = None

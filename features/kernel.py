@@ -1,4 +1,4 @@
-"""The one kernel: folds the rows an entity reaches into the cells of a plan, at a cutoff.
+"""The one kernel: folds the rows an entity reaches into the cells of its plans, at a cutoff.
 
 The rule of time stands here and nowhere else. For the cutoff ``c``, the visibility cut ``v`` (equal to ``c`` except
 for labels and live calls) and a window ``[low, high)`` around ``c``, a row counts iff
@@ -6,50 +6,81 @@ for labels and live calls) and a window ``[low, high)`` around ``c``, a row coun
     c + low <= at < c + high        it happened in the window
     known < v <= until              it was known and not yet revised
     at_from <= at < at_to           the entity reached its key then
+    known_from < v <= known_to      and that was known
 
-(that the reach itself was known, ``known_from < v <= known_to``, is settled before the call). Rows are folded in the
-order of the runs given and, inside a run, in stored order, always in float64: every caller gets the same bits.
+Nothing depends on the order of rows: amounts are added exactly (`exact`), and of rows of one instant the last is
+decided by the rank of their ids. So the bits of a value do not depend on the other features it is computed with, on how
+keys are numbered, or on who asks.
 
-Serial, without the GIL, compiled once for the signature below and cached on disk.
+Serial, without the GIL, compiled once for the signatures below and cached on disk.
 """
 
 import numba as nb
 import numpy as np
-from numba import boolean, float64, int8, int64, uint64, void
+from numba import boolean, int64, uint64, void
 
-from features.columns import FOREVER, OPENED
-from features.plan import COUNT, DISTINCT, FIRST, LAST, LAST_TIME, MEAN, OPEN, OPEN_AGE, SINCE, SUM
+from features.columns import FOREVER
+from features.exact import add
+from features.machine import f64, i32, i64, lowest, u64
+from features.outputs import DAY, covered, emit
+from features.plan import CASES, EARLIEST, LATEST, LEAST, MOST, NEWEST, SET, TALLY, TOTAL
 
-_DAY = 86_400_000_000.0
+AT, KNOWN, UNTIL, RANK, BITS, CASE, STATE = range(7)
+"""Places in a step of the addresses of its columns (0: there is none) ..."""
+RUN_START, RUN_END, AT_FROM, AT_TO, KNOWN_FROM, KNOWN_TO = range(7, 13)
+"""... and of the rectangles it is reached through, with the rows of their keys."""
+FIRST_CELL, LAST_CELL, FIRST_EDGE, BANDS, FIRST_OUTPUT, LAST_OUTPUT, FIRST_COVER, LAST_COVER = range(13, 21)
+NEEDS_REACH, PAIRS, AGES = range(21, 24)
+"""Whether values are missing where no rectangle is known; whether cases are paired, and whether since when matters."""
+STEP_WIDTH = 24
+FILTER, KIND, ADDRESS, CODED = range(4)
+"""Places in a cell: its filter, its kind, where its column lies (0: it has none) and whether that holds codes."""
+
+_OPENED = 0
 
 
-@nb.njit(
-    int64(int64[::1], int64, int64, int64),
-    cache=True,
-    nogil=True,
-)
+@nb.njit(int64(int64, int64, int64, int64), cache=True, nogil=True)
 def _first_at_or_after(at, start, end, instant):  # type: ignore[no-untyped-def]
     while start < end:
         middle = (start + end) >> 1
-        if at[middle] < instant:
+        if i64(at, middle) < instant:
             start = middle + 1
         else:
             end = middle
     return start
 
 
-@nb.njit(boolean(int64, int64, int64, int64, int64, int64), cache=True, nogil=True)
-def _later(at, known, rank, than_at, than_known, than_rank):  # type: ignore[no-untyped-def]
-    if at != than_at:
-        return at > than_at
-    if known != than_known:
-        return known > than_known
-    return rank > than_rank
-
-
 @nb.njit(boolean(int64, int64, int64, int64), cache=True, nogil=True)
-def _after(at, known, than_at, than_known):  # type: ignore[no-untyped-def]
-    return at > than_at or (at == than_at and known > than_known)
+def _visible(known, until, row, v):  # type: ignore[no-untyped-def]
+    return i64(known, row) < v and (until == 0 or v <= i64(until, row))
+
+
+@nb.njit(boolean(int64[::1], int64, int64), cache=True, nogil=True)
+def _reached(step, r, v):  # type: ignore[no-untyped-def]
+    return i64(step[KNOWN_FROM], r) < v <= i64(step[KNOWN_TO], r)
+
+
+@nb.njit(nb.types.UniTuple(int64, 2)(int64[::1], int64, int64, int64), cache=True, nogil=True)
+def _span(step, r, low, high):  # type: ignore[no-untyped-def]
+    """The rows of a rectangle's key that happened in [low, high) while it was reached."""
+    start, end = i64(step[RUN_START], r), i64(step[RUN_END], r)
+    first = _first_at_or_after(step[AT], start, end, max(i64(step[AT_FROM], r), low))
+    return first, _first_at_or_after(step[AT], first, end, min(i64(step[AT_TO], r), high))
+
+
+@nb.njit(boolean(int64[::1], int64, int64), cache=True, nogil=True)
+def _later(step, row, than):  # type: ignore[no-untyped-def]
+    if i64(step[AT], row) != i64(step[AT], than):
+        return i64(step[AT], row) > i64(step[AT], than)
+    if i64(step[KNOWN], row) != i64(step[KNOWN], than):
+        return i64(step[KNOWN], row) > i64(step[KNOWN], than)
+    return i64(step[RANK], row) > i64(step[RANK], than)
+
+
+@nb.njit(boolean(int64[::1], int64, int64), cache=True, nogil=True)
+def _after(step, row, than):  # type: ignore[no-untyped-def]
+    at, other = i64(step[AT], row), i64(step[AT], than)
+    return at > other or (at == other and i64(step[KNOWN], row) > i64(step[KNOWN], than))
 
 
 @nb.njit(int64(int64[::1], int64), cache=True, nogil=True)
@@ -60,84 +91,49 @@ def _slot(case_in, case):  # type: ignore[no-untyped-def]
     return slot
 
 
-@nb.njit(int64(uint64), cache=True, nogil=True)
-def _ones(mask):  # type: ignore[no-untyped-def]
-    n = 0
-    while mask:
-        mask &= mask - uint64(1)
-        n += 1
-    return n
-
-
-_SIGNATURE = void(
-    int64[::1],  # at            (n,) rows
-    int64[::1],  # known
-    int64[::1],  # until
-    int64[::1],  # rank
-    uint64[::1],  # bits
-    float64[:, ::1],  # values    (columns, n)
-    int64[::1],  # case
-    int8[::1],  # state
-    int64[::1],  # cutoff        (p,) pairs
-    int64[::1],  # seen
-    int64[::1],  # pointer       (p + 1,) into the runs
-    int64[::1],  # run_start     (r,) runs
-    int64[::1],  # run_end
-    int64[::1],  # at_from
-    int64[::1],  # at_to
-    int64[:, ::1],  # cells      (g, 3)
-    int64[::1],  # edges         (b + 1,)
-    int64[:, ::1],  # outputs    (o, 4)
-    float64[:, ::1],  # out      (p, o)
-)
-
-
-@nb.njit(_SIGNATURE, cache=True, nogil=True)
-def fold(  # type: ignore[no-untyped-def]
-    at,
-    known,
-    until,
-    rank,
-    bits,
-    values,
-    case,
-    state,
-    cutoff,
-    seen,
-    pointer,
-    run_start,
-    run_end,
-    at_from,
-    at_to,
-    cells,
-    edges,
-    outputs,
-    out,
-):
-    """Fill ``out`` (p, o) float64. Missing is NaN; times come out as days, `FIRST` as microseconds after ``c``."""
-    n_cells, n_bands = cells.shape[0], edges.shape[0] - 1
-    number = np.empty((n_cells, n_bands))
-    best_at = np.empty((n_cells, n_bands), np.int64)
-    best_known = np.empty((n_cells, n_bands), np.int64)
-    best_rank = np.empty((n_cells, n_bands), np.int64)
-    mask = np.empty((n_cells, n_bands), np.uint64)
-    filled = np.empty((n_cells, n_bands), np.int64)
-
-    # Cases are paired in an open-addressing table, as long as the pair with most rows may need.
-    pairing, aging = False, False
-    for g in range(n_cells):
-        aging = aging or cells[g, 1] == OPEN_AGE
-        pairing = pairing or aging or cells[g, 1] == OPEN
+@nb.njit(int64(int64[:, ::1], int64[:, :, ::1]), cache=True, nogil=True)
+def _slots(steps, spans):  # type: ignore[no-untyped-def]
+    """How many slots hold the cases of the pair that reaches most rows: a power of two."""
     slots = 1
-    if pairing:
-        most = 0
-        for i in range(cutoff.shape[0]):
-            total = 0
-            for r in range(pointer[i], pointer[i + 1]):
-                total += run_end[r] - run_start[r]
-            most = max(most, total)
-        while slots < 2 * most + 2:
-            slots *= 2
+    for s in range(steps.shape[0]):
+        if steps[s, PAIRS]:
+            for i in range(spans.shape[0]):
+                rows = 0
+                for r in range(max(spans[i, s, 0], 0), spans[i, s, 1]):
+                    rows += i64(steps[s, RUN_END], r) - i64(steps[s, RUN_START], r)
+                while slots < 2 * rows + 2:
+                    slots *= 2
+    return slots
+
+
+@nb.njit(
+    void(
+        int64[:, ::1],  # steps      (s, STEP_WIDTH)
+        int64[:, ::1],  # starts     (s, 65): the cells of each filter
+        int64[:, ::1],  # cells      (g, 4)
+        int64[::1],  # edges         (e,)
+        int64[:, ::1],  # outputs    (o, 7)
+        int64[:, ::1],  # coverage   (k, 2)
+        int64[::1],  # cutoff        (p,)
+        int64[::1],  # seen          (p,)
+        int64[:, :, ::1],  # spans   (p, s, 2): rectangles; -1: there is nobody to reach through
+        nb.float64[:, ::1],  # out   (p, o)
+    ),
+    cache=True,
+    nogil=True,
+)
+def fold(steps, starts, cells, edges, outputs, coverage, cutoff, seen, spans, out):  # type: ignore[no-untyped-def]
+    """Fill ``out`` (p, o) float64. Missing is NaN; times come out as days, `FIRST` as microseconds after ``c``."""
+    n_cells, n_bands = 1, 1
+    for s in range(steps.shape[0]):
+        n_cells = max(n_cells, steps[s, LAST_CELL] - steps[s, FIRST_CELL])
+        n_bands = max(n_bands, steps[s, BANDS])
+    filled = np.empty((n_cells, n_bands), np.int64)
+    total = np.empty((n_cells, n_bands, 2), np.int64)
+    value = np.empty((n_cells, n_bands))
+    best = np.empty((n_cells, n_bands), np.int64)  # of NEWEST the row, of LATEST and EARLIEST the instant
+    mask = np.empty((n_cells, n_bands), np.uint64)
+    slots = _slots(steps, spans)  # cases are paired in an open-addressing table
     case_in = np.full(slots, -1, np.int64)
     case_clear = np.empty(slots, np.int64)  # the row that cleared the case last, -1 while none has
     case_open = np.empty(slots, np.int64)  # the row that opened it last
@@ -147,124 +143,169 @@ def fold(  # type: ignore[no-untyped-def]
 
     for i in range(cutoff.shape[0]):
         c, v = cutoff[i], seen[i]
-        filled[:, :] = 0
-        number[:, :] = 0.0
-        mask[:, :] = uint64(0)
-        n_touched = 0
-        for r in range(pointer[i], pointer[i + 1]):
-            oldest = max(at_from[r], c + edges[0])
-            newest = min(at_to[r], c + edges[n_bands])
-            for row in range(_first_at_or_after(at, run_start[r], run_end[r], oldest), run_end[r]):
-                if at[row] >= newest:
-                    break
-                if not (known[row] < v <= until[row]):
+        for s in range(steps.shape[0]):
+            step = steps[s]
+            a_at, a_known, a_until, a_bits = step[AT], step[KNOWN], step[UNTIL], step[BITS]
+            a_case, a_state, pairs = step[CASE], step[STATE], step[PAIRS]
+            cell0, edge0, bands = step[FIRST_CELL], step[FIRST_EDGE], step[BANDS]
+            for g in range(step[LAST_CELL] - cell0):
+                for band in range(bands):
+                    filled[g, band] = 0
+                    total[g, band, 0] = 0
+                    total[g, band, 1] = 0
+                    mask[g, band] = uint64(0)
+            reached, n_touched = False, 0
+            for r in range(max(spans[i, s, 0], 0), spans[i, s, 1]):
+                if not _reached(step, r, v):
                     continue
-                offset = at[row] - c
+                reached = True
+                first, end = _span(step, r, c + edges[edge0], c + edges[edge0 + bands])
                 band = 0
-                while edges[band + 1] <= offset:
-                    band += 1
-                if pairing and state[row] >= 0 and case[row] >= 0:
-                    slot = _slot(case_in, case[row])
-                    if case_in[slot] == -1:
-                        case_in[slot], case_clear[slot], case_open[slot] = case[row], -1, -1
-                        case_since[slot] = FOREVER
-                        touched[n_touched] = slot
-                        n_touched += 1
-                    last = case_open[slot] if state[row] == OPENED else case_clear[slot]
-                    if last < 0 or _later(at[row], known[row], rank[row], at[last], known[last], rank[last]):
-                        if state[row] == OPENED:
-                            case_open[slot], case_to[slot] = row, at_to[r]
-                        else:
+                for row in range(first, end):
+                    if not _visible(a_known, a_until, row, v):
+                        continue
+                    at = i64(a_at, row)
+                    while edges[edge0 + band + 1] <= at - c:
+                        band += 1
+                    if pairs and i32(a_state, row) >= 0 and i32(a_case, row) >= 0:
+                        slot = _slot(case_in, i32(a_case, row))
+                        if case_in[slot] == -1:
+                            case_in[slot], case_clear[slot], case_open[slot] = i32(a_case, row), -1, -1
+                            case_since[slot] = FOREVER
+                            touched[n_touched] = slot
+                            n_touched += 1
+                        if i32(a_state, row) == _OPENED:
+                            if case_open[slot] < 0 or _later(step, row, case_open[slot]):
+                                case_open[slot], case_to[slot] = row, i64(step[AT_TO], r)
+                        elif case_clear[slot] < 0 or _later(step, row, case_clear[slot]):
                             case_clear[slot] = row
-                for g in range(n_cells):
-                    if not (bits[row] >> uint64(cells[g, 0])) & uint64(1):
-                        continue
-                    aggregate, column = cells[g, 1], cells[g, 2]
-                    if column >= 0 and np.isnan(values[column, row]):
-                        continue
-                    if aggregate == OPEN or aggregate == OPEN_AGE:
-                        continue
-                    if aggregate == COUNT:
-                        number[g, band] += 1.0
-                    elif aggregate == SUM or aggregate == MEAN:
-                        number[g, band] += values[column, row]
-                    elif aggregate == DISTINCT:
-                        mask[g, band] |= uint64(1) << uint64(values[column, row])
-                    elif aggregate == FIRST:
-                        if filled[g, band] == 0 or at[row] < best_at[g, band]:
-                            best_at[g, band] = at[row]
-                    elif filled[g, band] == 0 or _later(
-                        at[row], known[row], rank[row], best_at[g, band], best_known[g, band], best_rank[g, band]
-                    ):  # LAST, LAST_TIME, SINCE
-                        best_at[g, band], best_known[g, band] = at[row], known[row]
-                        best_rank[g, band] = rank[row]
-                        if column >= 0:
-                            number[g, band] = values[column, row]
-                    filled[g, band] += 1
+                    word = u64(a_bits, row)
+                    while word:
+                        f = lowest(word)
+                        word &= word - uint64(1)
+                        for g in range(starts[s, f], starts[s, f + 1]):
+                            kind, a_column = cells[cell0 + g, KIND], cells[cell0 + g, ADDRESS]
+                            if kind == TALLY:
+                                filled[g, band] += 1
+                                continue
+                            amount = 0.0
+                            if cells[cell0 + g, CODED]:
+                                amount = float(i32(a_column, row))
+                                if amount < 0.0:
+                                    continue
+                            elif a_column:
+                                amount = f64(a_column, row)
+                                if np.isnan(amount):
+                                    continue
+                            new = filled[g, band] == 0
+                            if kind == TOTAL:
+                                add(total, g, band, amount)
+                            elif kind == SET:
+                                mask[g, band] |= uint64(1) << uint64(amount)
+                            elif kind == LEAST:
+                                value[g, band] = amount if new else min(amount, value[g, band])
+                            elif kind == MOST:
+                                value[g, band] = amount if new else max(amount, value[g, band])
+                            elif kind == EARLIEST:
+                                best[g, band] = at if new else min(at, best[g, band])
+                            elif kind == LATEST:
+                                best[g, band] = at if new else max(at, best[g, band])
+                            elif kind == NEWEST:
+                                if new or _later(step, row, best[g, band]):
+                                    best[g, band], value[g, band] = row, amount
+                            else:
+                                continue  # CASES are settled when all rows have been seen
+                            filled[g, band] += 1
 
-        if aging and n_touched:
-            for r in range(pointer[i], pointer[i + 1]):
-                oldest = max(at_from[r], c + edges[0])
-                newest = min(at_to[r], c + edges[n_bands])
-                for row in range(_first_at_or_after(at, run_start[r], run_end[r], oldest), run_end[r]):
-                    if at[row] >= newest:
-                        break
-                    if state[row] == OPENED and case[row] >= 0 and known[row] < v <= until[row]:
-                        slot = _slot(case_in, case[row])
-                        last = case_clear[slot]
-                        if last < 0 or _after(at[row], known[row], at[last], known[last]):
-                            case_since[slot] = min(case_since[slot], at[row])
+            if step[AGES] and n_touched:
+                for r in range(max(spans[i, s, 0], 0), spans[i, s, 1]):
+                    if _reached(step, r, v):
+                        first, end = _span(step, r, c + edges[edge0], c + edges[edge0 + bands])
+                        for row in range(first, end):
+                            case = i32(a_case, row)
+                            if i32(a_state, row) == _OPENED and case >= 0 and _visible(a_known, a_until, row, v):
+                                slot = _slot(case_in, case)
+                                if case_clear[slot] < 0 or _after(step, row, case_clear[slot]):
+                                    case_since[slot] = min(case_since[slot], i64(a_at, row))
 
-        # A case is open if it was opened after it was last cleared (at the same instant, cleared wins) and the key it
-        # stands on is still reached: nobody waits for the repair of a line that is not theirs any more.
-        for t in range(n_touched):
-            slot = touched[t]
-            row, last = case_open[slot], case_clear[slot]
-            if row >= 0 and case_to[slot] >= c and (last < 0 or _after(at[row], known[row], at[last], known[last])):
-                band = 0
-                while edges[band + 1] <= at[row] - c:
-                    band += 1
-                for g in range(n_cells):
-                    if not (bits[row] >> uint64(cells[g, 0])) & uint64(1):
-                        continue
-                    if cells[g, 1] == OPEN:
-                        number[g, band] += 1.0
-                    elif cells[g, 1] == OPEN_AGE:
-                        number[g, band] = max(number[g, band], (c - case_since[slot]) / _DAY)
-            case_in[slot] = -1
+            # A case is open if it was opened after it was last cleared (at the same instant, cleared wins) and the key
+            # it stands on is still reached: nobody waits for the repair of a line that is not theirs any more.
+            for t in range(n_touched):
+                slot = touched[t]
+                row, last = case_open[slot], case_clear[slot]
+                if row >= 0 and case_to[slot] >= c and (last < 0 or _after(step, row, last)):
+                    band = 0
+                    while edges[edge0 + band + 1] <= i64(a_at, row) - c:
+                        band += 1
+                    age = (c - case_since[slot]) / DAY
+                    for g in range(step[LAST_CELL] - cell0):
+                        met = (u64(a_bits, row) >> uint64(cells[cell0 + g, FILTER])) & uint64(1)
+                        if met and cells[cell0 + g, KIND] == CASES:
+                            value[g, band] = age if filled[g, band] == 0 else max(value[g, band], age)
+                            filled[g, band] += 1
+                case_in[slot] = -1
 
-        for o in range(outputs.shape[0]):
-            g, low, high, aggregate = outputs[o, 0], outputs[o, 1], outputs[o, 2], outputs[o, 3]
-            result = 0.0
-            if aggregate == COUNT or aggregate == SUM or aggregate == OPEN:
-                for band in range(low, high):
-                    result += number[g, band]
-            elif aggregate == MEAN:
-                n = 0
-                for band in range(low, high):
-                    result += number[g, band]
-                    n += filled[g, band]
-                result = result / n if n else np.nan
-            elif aggregate == OPEN_AGE:
-                for band in range(low, high):
-                    result = max(result, number[g, band])
-            elif aggregate == DISTINCT:
-                every = uint64(0)
-                for band in range(low, high):
-                    every |= mask[g, band]
-                result = float(_ones(every))
-            else:
-                result = np.nan
-                for step in range(high - low):
-                    band = low + step if aggregate == FIRST else high - 1 - step
-                    if filled[g, band] > 0:
-                        if aggregate == LAST:
-                            result = number[g, band]
-                        elif aggregate == LAST_TIME:
-                            result = (number[g, band] - c) / _DAY
-                        elif aggregate == SINCE:
-                            result = (c - best_at[g, band]) / _DAY
-                        else:
-                            result = float(best_at[g, band] - c)
-                        break
-            out[i, o] = result
+            nobody = spans[i, s, 0] < 0 or (step[NEEDS_REACH] and not reached)
+            for o in range(step[FIRST_OUTPUT], step[LAST_OUTPUT]):
+                low, high = c + edges[edge0 + outputs[o, 3]], c + edges[edge0 + outputs[o, 5]]
+                if nobody or (outputs[o, 6] and not covered(coverage, step[FIRST_COVER], step[LAST_COVER], low, high)):
+                    out[i, o] = np.nan
+                else:
+                    sums = cells[cell0 + outputs[o, 1], KIND] == TOTAL
+                    out[i, o] = emit(outputs[o], c, filled, total, value, best, mask, sums)
+
+
+@nb.njit(
+    int64(int64[::1], int64, int64, int64, int64, int64, int64, int64[:, ::1]),
+    cache=True,
+    nogil=True,
+)
+def rows_of(step, first, last, c, v, low, high, out):  # type: ignore[no-untyped-def]
+    """The rows of the rectangles ``first`` to ``last - 1`` that count in ``[c + low, c + high)``: how many there are.
+
+    Fills ``out`` (n, 2) as far as it is long with the row and the rectangle it is reached through.
+    """
+    n = 0
+    for r in range(first, last):
+        if _reached(step, r, v):
+            begin, end = _span(step, r, c + low, c + high)
+            for row in range(begin, end):
+                if _visible(step[KNOWN], step[UNTIL], row, v):
+                    if n < out.shape[0]:
+                        out[n, 0], out[n, 1] = row, r
+                    n += 1
+    return n
+
+
+@nb.njit(
+    void(int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[::1]),
+    cache=True,
+    nogil=True,
+)
+def present(key, at_from, at_to, known_from, known_to, spans, cutoff, seen, found):  # type: ignore[no-untyped-def]
+    """Fill ``found`` (p,) with the rectangle held just before the cutoff: the latest begun, then that of the smallest
+    key; -1 for none. ``spans`` (p, 2): the rectangles of each pair's entity.
+    """
+    for i in range(cutoff.shape[0]):
+        best = -1
+        for r in range(spans[i, 0], spans[i, 1]):
+            known = known_from[r] < seen[i] <= known_to[r]
+            if known and at_from[r] < cutoff[i] <= at_to[r]:
+                if best < 0 or at_from[r] > at_from[best] or (at_from[r] == at_from[best] and key[r] < key[best]):
+                    best = r
+        found[i] = best
+
+
+@nb.njit(
+    [
+        void(nb.float64[:, ::1], int64[::1], nb.float32[:, :]),
+        void(nb.float64[:, ::1], int64[::1], nb.float64[:, :]),
+    ],
+    cache=True,
+    nogil=True,
+)
+def scatter(values, places, out):  # type: ignore[no-untyped-def]
+    """``out[:, places[i]] = values[i]`` for values (p, o) and out (o, q)."""
+    for o in range(values.shape[1]):
+        for i in range(values.shape[0]):
+            out[o, places[i]] = values[i, o]

@@ -149,7 +149,7 @@ def last_visit(history: History, keys: Sequence[int], now: int) -> int | None:
     runs = zip(*columns.runs(np.unique(np.asarray(keys, np.int64))), strict=True)
     rows = np.concatenate([np.arange(low, high) for low, high in runs])
     rows = rows[(columns.bits((asked.conditions,))[rows] > 0) & (columns.known[rows] < now)]
-    standing = np.isin(columns.rank[rows], columns.rank[rows[now <= columns.until[rows]]])
+    standing = np.isin(columns.rank[rows], columns.rank[rows[now <= columns.ends(rows)]])
     rows = rows[standing]
     rows = rows[np.lexsort((columns.known[rows], columns.rank[rows]))]
     first = rows[np.append(True, np.diff(columns.rank[rows]) != 0)] if len(rows) else rows

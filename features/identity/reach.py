@@ -6,6 +6,8 @@ never move: linking, unlinking, merging, reassigning a number and moving house c
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -16,8 +18,10 @@ from features.identity.graph.graph import Graph
 from features.identity.graph.links import BOUNDS, no_rectangles
 from features.identity.graph.overlaps import disjoint
 
+_BLOCK_PAIRS, _BLOCK_ROWS = 16_384, 2_000_000
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Reach:
     """r rectangles ordered by (entity, key, at_from, known_from), all (r,) int64."""
 
@@ -32,17 +36,48 @@ class Reach:
     def of(cls, frame: pd.DataFrame) -> "Reach":
         """From a frame with columns child (the key), parent (the entity) and the four bounds."""
         frame = frame.sort_values(["parent", "child", "at_from", "known_from"], kind="stable")
-        arrays = {name: frame[name].to_numpy(np.int64) for name in BOUNDS}
-        return cls(frame["parent"].to_numpy(np.int64), frame["child"].to_numpy(np.int64), **arrays)
+        arrays = {name: np.array(frame[name], np.int64) for name in BOUNDS}
+        return cls(np.array(frame["parent"], np.int64), np.array(frame["child"], np.int64), **arrays)
 
     def inverted(self) -> "Reach":
         """The same rectangles looked up from the other end: ``entity`` and ``key`` swapped."""
         bounds = {name: getattr(self, name) for name in BOUNDS}
         return Reach.of(pd.DataFrame({"child": self.entity, "parent": self.key, **bounds}))
 
-    def counts(self, entities: np.ndarray) -> np.ndarray:
-        """(p,) how many rectangles each entity has, known or not."""
-        return np.searchsorted(self.entity, entities, "right") - np.searchsorted(self.entity, entities, "left")
+    @cached_property
+    def _index(self) -> tuple[np.ndarray, np.ndarray]:
+        """The entities, rising, and where the rectangles of each begin, with the end of the last."""
+        first = np.flatnonzero(np.append(True, self.entity[1:] != self.entity[:-1])[: len(self.entity)])
+        return self.entity[first], np.append(first, len(self.entity))
+
+    def spans(self, entities: np.ndarray) -> np.ndarray:
+        """(p, 2) int64: which rectangles each entity has, known or not, as first and one past the last."""
+        known, starts = self._index
+        if not len(known):
+            return np.zeros((len(entities), 2), np.int64)
+        code, distinct = pd.factorize(entities)
+        place = np.minimum(np.searchsorted(known, distinct), len(known) - 1)
+        spans = np.stack([starts[place], np.where(known[place] == distinct, starts[place + 1], starts[place])], axis=1)
+        return spans[code]
+
+    def span(self, entity: int | None) -> tuple[int, int]:
+        """First and one past the last rectangle of one entity; ``None`` (nobody) has the span (-1, -1)."""
+        if entity is None:
+            return -1, -1
+        known, starts = self._index
+        place = int(np.searchsorted(known, entity))
+        here = place < len(known) and known[place] == entity
+        return (int(starts[place]), int(starts[place + 1])) if here else (0, 0)
+
+    def blocks(self, entities: np.ndarray) -> list[slice]:
+        """Consecutive pairs, few enough that what `rows` gives of a block stays small in memory."""
+        spans = self.spans(entities)
+        ends, rows = [0], np.cumsum(spans[:, 1] - spans[:, 0])
+        while ends[-1] < len(entities):
+            before = rows[ends[-1] - 1] if ends[-1] else 0
+            fit = int(np.searchsorted(rows, before + _BLOCK_ROWS, "right"))
+            ends.append(min(max(fit, ends[-1] + 1), ends[-1] + _BLOCK_PAIRS, len(entities)))
+        return [slice(low, high) for low, high in pairwise(ends)]
 
     def rows(self, entities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(pair, row) for every rectangle of every ``entities[pair]``, ordered by pair, then as stored."""

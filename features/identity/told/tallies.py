@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from features.columns import FOREVER
 from features.declare import Catalog
 from features.facts import source as declared
-from features.frame import Asked
 from features.history import History
 from features.identity.reach import Reach
 from features.lake import Lake, Snapshot
@@ -190,7 +189,7 @@ def _judged(by_key: Reach, guarded: np.ndarray, rows: _Rows, at: int) -> _Judged
     """Who stands behind each fact at ``at``, and who did when it became known."""
     shared = pd.Series(rows.key).isin(guarded).to_numpy()
     bits, hours = np.zeros(len(rows.key), np.int64), np.zeros(len(rows.key), np.int64)
-    for block in Asked(by_key, rows.key, rows.at, rows.known).blocks():
+    for block in by_key.blocks(rows.key):
         known, n = rows.known[block], block.stop - block.start
         fact, row = by_key.rows(rows.key[block])
         begun, ended = by_key.known_from[row], by_key.known_to[row]

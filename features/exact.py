@@ -1,0 +1,38 @@
+"""Sums that do not depend on the order of what is added, nor on how it is grouped.
+
+An amount is taken as a whole number of 2^-60ths, cut towards zero, and integers are added: whole units and 2^-60ths in
+one int64 each. Any float64 of at least 2^-8 in size is such a number exactly. The sum is rounded once, when it is read.
+"""
+
+import numba as nb
+from numba import float64, int64, void
+
+UNIT = 1 << 60
+
+
+@nb.njit(void(int64[:, :, ::1], int64, int64, float64), cache=True, nogil=True)
+def add(total, cell, band, amount):  # type: ignore[no-untyped-def]
+    """Add to ``total[cell, band]`` (whole units, 2^-60ths); ``amount`` at most 2^62 in size."""
+    size = abs(amount)
+    whole = int64(size)
+    part = int64((size - float64(whole)) * float64(UNIT))
+    if amount < 0:
+        whole, part = -whole, -part
+    part += total[cell, band, 1]
+    total[cell, band, 0] += whole + (part >> 60)
+    total[cell, band, 1] = part & (UNIT - 1)
+
+
+@nb.njit(float64(int64[:, :, ::1], int64, int64, int64), cache=True, nogil=True)
+def added(total, cell, low, high):  # type: ignore[no-untyped-def]
+    """The sum over the bands ``low`` to ``high - 1``."""
+    whole, part = 0, 0
+    for band in range(low, high):
+        part += total[cell, band, 1]
+        whole += total[cell, band, 0] + (part >> 60)
+        part &= UNIT - 1
+    if whole >= 0:
+        return float64(whole) + float64(part) / float64(UNIT)
+    if part:  # the sizes of both must have one sign, or small sums would be rounded as if they were large
+        whole, part = whole + 1, UNIT - part
+    return -(float64(-whole) + float64(part) / float64(UNIT))
