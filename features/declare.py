@@ -51,8 +51,7 @@ class Catalog:
     """How far back a feature may look that is not the last of something: counts and sums are of a bounded past."""
 
     def __post_init__(self) -> None:
-        names = [f.name for f in self.features]
-        once("feature", names)
+        once("feature", [f.name for f in self.features])
         once("task", [task.name for task in self.tasks])
         once("link", [f"{link.child} -> {link.parent}" for link in self.links])
         self._no_cycle()
@@ -65,12 +64,7 @@ class Catalog:
             if reached and reached not in parents:
                 raise DeclarationError(f"{feature.name}: no link leads to '{reached}'")
         for task in self.tasks:
-            self._known_type(task.entity, f"task '{task.name}'")
-            for name in [rule.feature for rule in task.eligible] + list(task.features or ()):
-                if name not in names:
-                    raise DeclarationError(f"task '{task.name}': no feature '{name}'")
-            for rule in task.eligible:
-                rule.check(self.features[names.index(rule.feature)], f"task '{task.name}'")
+            self._check_task(task)
         if self.visitors:
             self.visitors.check(self.key_types, self.purposes)
         self._check_look_back()
@@ -78,6 +72,32 @@ class Catalog:
         self._check_words()
         self._check_purposes()
         self._check_objection()
+
+    def _check_task(self, task: Task) -> None:
+        place = f"task '{task.name}'"
+        self._known_type(task.entity, place)
+        once(f"{place}, feature", task.features or ())
+        named = {feature.name: feature for feature in self.features}
+        for name in [rule.feature for rule in task.eligible] + list(task.features or ()):
+            if name not in named:
+                raise DeclarationError(f"{place}: no feature '{name}'")
+        for rule in task.eligible:
+            rule.check(named[rule.feature], place)
+        above = self._above(task.entity)
+        for feature in (*self.task_features(task), *(named[rule.feature] for rule in task.eligible)):
+            reached = feature.of or feature.via
+            if reached and reached not in above:
+                raise DeclarationError(
+                    f"{place} reads {feature.name}: no link leads from '{task.entity}' to '{reached}'"
+                )
+
+    def _above(self, entity: str) -> set[str]:
+        """The types of keys that links lead to from a type, over one or several."""
+        found: set[str] = set()
+        level = {entity}
+        while level := {link.parent for link in self.links if link.child in level and not link.is_merge} - found:
+            found |= level
+        return found
 
     @property
     def _declared_features(self) -> tuple[Feature, ...]:
@@ -164,5 +184,6 @@ class Catalog:
         )
 
     def task_features(self, task: Task) -> tuple[Feature, ...]:
-        """The features a task's models read, in declared order."""
-        return tuple(f for f in self.features if task.features is None or f.name in task.features)
+        """The features a task's models read, in the order it names them, or all there are in declared order."""
+        named = {feature.name: feature for feature in self.features}
+        return tuple(named[name] for name in task.features) if task.features is not None else self.features

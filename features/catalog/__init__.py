@@ -1,6 +1,6 @@
 """The built-in telecom catalogue: definitions only, no data access."""
 
-from features.catalog import contact, faults, journey, profile, sla, usage
+from features.catalog import calendar, contact, faults, journey, profile, sla, usage
 from features.catalog.keys import KEY_TYPES, LINKS
 from features.catalog.tasks import TASKS
 from features.catalog.visitors import VISITORS
@@ -13,13 +13,16 @@ GROUPS = {
     "line_faults": "faults on their own line",
     "site_faults": "outages where they live",
     "promises": "promises on repair and availability we did not keep",
+    "activity": "how much they are in touch with us at all",
     "contacts": "how often they had to ask for help",
     "open_loops": "questions that are still open",
+    "mood": "how they sound when they talk to us",
     "leaving_signs": "looking into leaving",
     "interest": "what they have been looking at",
     "bills": "what they were billed and how they pay",
     "use": "how much they use the service",
     "campaigns": "what we have already offered them",
+    "market": "what goes on in the market they live in",
 }
 
 CATALOG = Catalog(
@@ -32,6 +35,7 @@ CATALOG = Catalog(
         *journey.FEATURES,
         *usage.FEATURES,
         *contact.FEATURES,
+        *calendar.FEATURES,
     ),
     tasks=TASKS,
     visitors=VISITORS,

@@ -15,4 +15,5 @@ LINKS = (
     Link("customer", "customer", back=None, shared=5),
     Link("customer", "account", back=None, shared=100),
     Link("customer", "site", rolls_up=False, back=None, shared=100),
+    Link("site", "market", rolls_up=False, back=None),
 )

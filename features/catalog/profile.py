@@ -1,27 +1,37 @@
+"""What they have with us, since when and for how much."""
+
+from functools import partial
+
+from features.catalog.windows import Where, over
+from features.conditions import at_least
 from features.declare import Feature
 
+NOTICE, LEFT = Where(status="notice"), Where(status="left")
+CHARGED = Where(monthly_value=at_least(0))
 
-def _known(column: str, group: str, meaning: str) -> Feature:
-    return Feature("profile", "last", column, group=group, meaning=meaning)
-
+_last, _since = partial(Feature, "profile", "last"), partial(Feature, "profile", "since_last")
+_highest, _lowest = (partial(over, "profile", aggregate, "monthly_value") for aggregate in ("max", "min"))
+_times = partial(over, "profile", "count", None)
 
 FEATURES = (
-    _known("status", "relationship", "status of the relationship"),
-    _known("active_since", "relationship", "start of the relationship"),
-    _known("contract_end", "relationship", "end of the contract"),
-    _known("segment", "relationship", "segment"),
-    _known("region", "relationship", "region"),
-    _known("plan", "plan", "tariff"),
-    _known("monthly_value", "plan", "monthly charge"),
-    _known("payment", "plan", "prepaid or postpaid"),
-    _known("consent_marketing", "relationship", "may be contacted with offers"),
-    _known("consent_profiling", "relationship", "may be profiled"),
-    Feature(
-        "profile",
-        "since_last",
-        where={"status": "notice"},
-        of="account",
-        group="account",
-        meaning="time since anyone on the account gave notice",
-    ),
-)
+    _last("status", group="relationship", meaning="status of the relationship"),
+    _last("active_since", group="relationship", meaning="start of the relationship"),
+    _last("contract_end", group="relationship", meaning="end of the contract"),
+    _last("segment", group="relationship", meaning="segment"),
+    _last("region", group="relationship", meaning="region"),
+    _last("plan", group="plan", meaning="tariff"),
+    _last("monthly_value", group="plan", meaning="monthly charge"),
+    _last("payment", group="plan", meaning="prepaid or postpaid"),
+    _last("consent_marketing", group="relationship", meaning="may be contacted with offers"),
+    _last("consent_profiling", group="relationship", meaning="may be profiled"),
+    _since(where=Where(consent_marketing=False), group="relationship", meaning="time since they refused to be contacted with offers"),
+    *_times("365d", where=NOTICE, group="relationship", meaning="times they gave notice"),
+    _since(where=NOTICE, group="relationship", meaning="time since they gave notice"),
+    _since(where=CHARGED, group="plan", meaning="time since the monthly charge was set"),
+    *_times("90d 365d", where=CHARGED, group="plan", meaning="times the monthly charge was set"),
+    *_highest("180d 365d", group="plan", meaning="highest monthly charge set"),
+    *_lowest("180d 365d", group="plan", meaning="lowest monthly charge set"),
+    _since(where=NOTICE, of="account", group="account", meaning="time since anyone on the account gave notice"),
+    *_times("90d 365d", where=NOTICE, of="account", group="account", meaning="times anyone on the account gave notice"),
+    _since(where=LEFT, of="account", group="account", meaning="time since anyone on the account left"),
+)  # fmt: skip

@@ -169,15 +169,17 @@ def test_an_instant_the_lake_cannot_speak_of(operator: Operator, days: int) -> N
 
 
 def test_a_feature_the_workspace_no_longer_declares(operator: Operator) -> None:
-    less = replace(operator.history, catalog=replace(CATALOG, features=CATALOG.features[:-1]))
-    with pytest.raises(ScoreError, match=f"reads the feature '{CATALOG.features[-1].name}'"):
+    read = CATALOG.task_features(TASK)[-1]
+    others = tuple(feature for feature in CATALOG.features if feature is not read)
+    less = replace(operator.history, catalog=replace(CATALOG, features=others, tasks=()))
+    with pytest.raises(ScoreError, match=f"reads the feature '{read.name}'"):
         needed(less, TASK, operator.model)
 
 
 def test_the_levels_are_what_links_lead_to() -> None:
-    assert levels(CATALOG, "customer") == ("account", "site")
-    assert levels(CATALOG, "line") == ("customer", "account", "site")
-    assert levels(CATALOG, "site") == ()
+    assert levels(CATALOG, "customer") == ("account", "site", "market")
+    assert levels(CATALOG, "line") == ("customer", "account", "site", "market")
+    assert levels(CATALOG, "market") == ()
 
 
 @pytest.mark.parametrize("level", ["account", "site"])
@@ -215,7 +217,9 @@ def test_without_money_leavers_are_rolled_up_all_the_same(operator: Operator) ->
 
 
 def test_a_level_no_link_leads_to_and_a_label_there_is_not(operator: Operator) -> None:
-    with pytest.raises(ScoreError, match=r"no link leads from 'customer' to 'cookie' \(one does to: account, site\)"):
+    with pytest.raises(
+        ScoreError, match=r"no link leads from 'customer' to 'cookie' \(one does to: account, site, market\)"
+    ):
         operator.up("cookie")
     with pytest.raises(ScoreError, match="no label 'moves': choose one of leaves"):
         rolled(operator.history, TASK, operator.model, "account", operator.now, label="moves")
