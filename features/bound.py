@@ -70,22 +70,25 @@ class Bound:
         return address(array) if len(array) else 0
 
     def _cells(self, part: Part) -> np.ndarray:
-        """(g, 4) int64: filter, kind, address of the column, whether it holds codes."""
+        """(g, 4) int64: filter, kind, address of the column, bytes of its codes."""
         table = np.zeros((len(part.plan.cells), 4), np.int64)
         for row, (filter_, kind, column) in zip(table, part.plan.cells, strict=True):
             row[[kernel.FILTER, kernel.KIND]] = filter_, kind
             if column >= 0:
                 name, columns = part.plan.columns[column], part.columns
                 coded = columns.coded(name)
-                row[kernel.ADDRESS] = self._address(columns.codes(name) if coded else columns.numbers(name))
-                row[kernel.CODED] = coded
+                values = columns.codes(name) if coded else columns.numbers(name)
+                row[kernel.ADDRESS], row[kernel.CODE_SIZE] = self._address(values), values.itemsize if coded else 0
         return table
 
     def _addresses(self, step: np.ndarray, part: Part) -> None:
         columns, reach = part.columns, part.reach
         step[kernel.AT], step[kernel.KNOWN] = self._address(columns.at), self._address(columns.known)
-        step[kernel.UNTIL] = self._address(columns.until)
-        step[kernel.BITS] = self._address(columns.bits(part.plan.filters))
+        step[kernel.REVISED] = self._address(columns.revision_bits)
+        step[kernel.REVISED_ROWS], step[kernel.UNTIL] = self._address(columns.revised), self._address(columns.until)
+        bits = columns.bits(part.plan.filters)
+        step[kernel.BITS], step[kernel.WORD_SIZE] = self._address(bits), bits.itemsize
+        step[kernel.N_REVISED] = len(columns.revised)
         if part.plan.breaks_ties:
             step[kernel.RANK] = self._address(columns.rank)
         if part.plan.pairs_cases:

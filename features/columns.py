@@ -9,22 +9,22 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from threading import Lock
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features import decode
 from features.conditions import Condition
 from features.facts import TIME, source
-from features.matching import mark
+from features.matching import mark, word
 
 FOREVER = 2**62
 EVER_AGO = -(2**62)
-FLAG_VALUES = ("false", "true")
 LARGEST = 1e15
 """The greatest amount a number may have: sums of any number of them stay exact."""
 _KEPT_BITS = 4
@@ -59,7 +59,7 @@ class Columns:
     """n rows of m keys of one source.
 
     ``keys`` (m,) int64, rising; the rows of ``keys[i]`` are ``starts[i]:starts[i + 1]``. ``at``, ``known`` (n,) int64;
-    ``until`` (n,) int64, or (0,) where no row was ever revised.
+    ``revised`` (r,) int64, rising: the rows that were revised, few as a rule, and ``until`` (r,) when.
     """
 
     def __init__(self, source_name: str, pieces: Pieces, names: Iterable[str] = ()) -> None:
@@ -74,7 +74,7 @@ class Columns:
         self._rank: np.ndarray | None = None
         self._runs: WeakKeyDictionary[Keyed, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
         self._lock = Lock()
-        self.at, self.known, self.until = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(0, np.int64)
+        self.at, self.known = np.empty(n, np.int64), np.empty(n, np.int64)
         self._decode([*_SPINE, *names])
 
     def __len__(self) -> int:
@@ -96,7 +96,18 @@ class Columns:
 
     def ends(self, rows: np.ndarray) -> np.ndarray:
         """Until when each of these rows held: its next revision's ``known_at``, or `FOREVER`."""
-        return self.until[rows] if len(self.until) else np.full(len(rows), FOREVER, np.int64)
+        place = np.searchsorted(self.revised, rows)
+        found = np.append(self.revised, -1)[place] == rows
+        return np.where(found, np.append(self.until, FOREVER)[place], FOREVER)
+
+    @cached_property
+    def revision_bits(self) -> np.ndarray:
+        """(n / 64 + 1,) uint64 with a bit set for each of ``revised``; (0,) where none is."""
+        if not len(self.revised):
+            return np.empty(0, np.uint64)
+        flags = np.zeros((len(self) // 64 + 1) * 64, bool)
+        flags[self.revised] = True
+        return np.packbits(flags, bitorder="little").view("<u8").astype(np.uint64, copy=False)
 
     def numbers(self, name: str) -> np.ndarray:
         """(n,) float64 of a number or time (microseconds); missing is NaN."""
@@ -105,7 +116,10 @@ class Columns:
         return self._numbers[name]
 
     def codes(self, name: str) -> np.ndarray:
-        """(n,) int32 of a category, flag or case: places in its `vocabulary`, -1 where missing or unheard of."""
+        """(n,) of a category, flag or case: places in its `vocabulary`, -1 where missing.
+
+        int8 where few values are declared, else int32.
+        """
         if name not in self._codes:
             self._decode([name])
         return self._codes[name][0]
@@ -135,11 +149,11 @@ class Columns:
 
     @property
     def state(self) -> np.ndarray:
-        """(n,) int32 code of ``state``: 0 opened, 1 cleared, -1 neither; (0,) where the source has no cases."""
+        """(n,) int8 code of ``state``: 0 opened, 1 cleared, -1 neither; (0,) where the source has no cases."""
         return self.codes("state") if any(c.kind == "case" for c in source(self.source).columns) else self.case
 
     def bits(self, filters: tuple[tuple[Condition, ...], ...]) -> np.ndarray:
-        """(n,) uint64 with bit i set where the row meets every condition of ``filters[i]`` (at most 64).
+        """(n,) with bit i set where the row meets every condition of ``filters[i]`` (at most 64); see `matching.word`.
 
         A missing value meets no condition. The few last ones asked for are kept.
         """
@@ -147,14 +161,14 @@ class Columns:
             if filters in self._bits:
                 self._bits.move_to_end(filters)
                 return self._bits[filters]
-        every = (1 << len(filters)) - 1
-        bits = np.full(len(self), every, np.uint64)
+        bits = np.full(len(self), (1 << len(filters)) - 1, word(len(filters)))
         for name in sorted({c.column for conditions in filters for c in conditions}):
             tests = [[c for c in conditions if c.column == name] for conditions in filters]
             if self.coded(name):
                 mark(bits, self.codes(name), _by_code(tests, self.vocabulary(name)))
             else:
-                mark(bits, self.numbers(name), *_by_interval(tests))
+                bounds, table = _by_interval(tests)
+                mark(bits, self.numbers(name), table, bounds)
         with self._lock:
             self._bits[filters] = bits
             while len(self._bits) > _KEPT_BITS:
@@ -171,12 +185,15 @@ class Columns:
         for name in names:
             if name not in (*_SPINE, "id", "rank") and not self.coded(name):
                 self._numbers[name] = np.empty(len(self))
-        codes = {n: np.empty(len(self), np.int32) for n in names if n not in (*_SPINE, "id", "rank") and self.coded(n)}
+        coded = [n for n in names if n not in (*_SPINE, "id", "rank") and self.coded(n)]
+        heard = {name: decode.few_values(source(self.source).column(name)) for name in coded}
+        codes = {n: np.empty(len(self), np.int32 if heard[n] is None else np.int8) for n in coded}
         rank = np.empty(len(self), np.int64) if {"id", "rank"} & set(names) else None
         words: dict[str, list[pa.Array]] = {name: [pa.array([], pa.string())] * len(self._offsets) for name in codes}
-        runs: list[tuple[np.ndarray, np.ndarray]] = [(_NONE, _NONE)] * (len(self._offsets) - 1)
+        runs: list[tuple[np.ndarray, np.ndarray]] = [(decode.NO_ROWS, decode.NO_ROWS)] * (len(self._offsets) - 1)
+        ends: list[tuple[np.ndarray, np.ndarray]] = [(decode.NO_ROWS, decode.NO_ROWS)] * (len(self._offsets) - 1)
 
-        def decode(piece: int) -> None:
+        def place(piece: int) -> None:
             table = self._pieces.read(piece, names)
             rows = slice(int(self._offsets[piece]), int(self._offsets[piece + 1]))
             if table.num_rows != rows.stop - rows.start:
@@ -184,33 +201,26 @@ class Columns:
             for name in names:
                 column = table[name]
                 if name == "key_id":
-                    runs[piece] = _runs(column.to_numpy(), rows.start)
+                    runs[piece] = decode.runs_of_keys(column.to_numpy(), rows.start)
                 elif name in ("at", "known_at"):
-                    (self.at if name == "at" else self.known)[rows] = _int64(column)
+                    (self.at if name == "at" else self.known)[rows] = decode.int64(column)
                 elif name == "until":
-                    self._note_revised(column, rows)
+                    ends[piece] = decode.ends(column, rows.start)
                 elif name in ("id", "rank"):
                     assert rank is not None
-                    rank[rows] = column.to_numpy() if name == "rank" else hashes(column)
+                    rank[rows] = column.to_numpy() if name == "rank" else decode.hashes(column)
                 elif name in codes:
-                    codes[name][rows], words[name][piece] = _coded(column)
+                    codes[name][rows], words[name][piece] = decode.coded(column, heard[name])
                 else:
                     self._numbers[name][rows] = self._checked(name, column)
 
-        _each(decode, len(self._pieces.counts))
+        _each(place, len(self._pieces.counts))
         if "key_id" in names:
-            self.keys, self.starts = _joined(runs, len(self))
+            self.keys, self.starts = decode.joined_runs(runs, len(self))
+            self.revised, self.until = (np.concatenate([decode.NO_ROWS, *found]) for found in zip(*ends, strict=True))
         self._rank = self._rank if rank is None else rank
         for name, found in codes.items():
             self._codes[name] = found, self._one_vocabulary(name, found, words[name])
-
-    def _note_revised(self, column: pa.ChunkedArray, rows: slice) -> None:
-        if column.null_count == len(column):
-            return
-        with self._lock:
-            if not len(self.until):
-                self.until = np.full(len(self), FOREVER, np.int64)
-        self.until[rows] = _int64(pc.fill_null(column.cast(TIME).cast(pa.int64()), FOREVER))
 
     def _checked(self, name: str, column: pa.ChunkedArray) -> np.ndarray:
         if source(self.source).column(name).kind == "time":
@@ -224,25 +234,21 @@ class Columns:
     def _one_vocabulary(self, name: str, codes: np.ndarray, words: list[pa.Array]) -> tuple[str, ...]:
         """The words all codes mean from now on; those of pieces with words of their own are changed in place."""
         column = source(self.source).column(name)
-        if column.kind == "flag":
-            return FLAG_VALUES
-        if column.kind == "case":
-            heard = pc.unique(pa.chunked_array(words, pa.string()))
-        else:
-            found = column.values or sorted(v for v in pc.unique(pa.chunked_array(words)).to_pylist() if v is not None)
-            heard = pa.array(found, pa.string())
+        declared = decode.few_values(column)
+        if declared is not None:
+            return tuple(declared.to_pylist())
+        heard = pc.unique(pa.chunked_array(words, pa.string()))
+        if column.kind != "case":
+            heard = heard.take(pc.sort_indices(heard))
 
         def translate(piece: int) -> None:
             if not words[piece].equals(heard):
-                places = pc.fill_null(pc.index_in(words[piece], value_set=heard), -1).to_numpy().astype(np.int32)
+                places = np.append(decode.places(words[piece], heard), np.int32(-1))
                 rows = slice(int(self._offsets[piece]), int(self._offsets[piece + 1]))
-                codes[rows] = np.append(places, np.int32(-1))[codes[rows]]
+                codes[rows] = places[codes[rows]]
 
         _each(translate, len(self._pieces.counts))
         return () if column.kind == "case" else tuple(heard.to_pylist())
-
-
-_NONE = np.empty(0, np.int64)
 
 
 def _each(work: Callable[[int], None], pieces: int) -> None:
@@ -253,39 +259,6 @@ def _each(work: Callable[[int], None], pieces: int) -> None:
         return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(work, range(pieces)))
-
-
-def _int64(column: pa.ChunkedArray) -> np.ndarray:
-    return column.cast(TIME).cast(pa.int64()).to_numpy() if pa.types.is_timestamp(column.type) else column.to_numpy()
-
-
-def _runs(key: np.ndarray, offset: int) -> tuple[np.ndarray, np.ndarray]:
-    """The keys of one piece in order and the rows they begin at."""
-    if not len(key):
-        return _NONE, _NONE
-    first = np.append(0, np.flatnonzero(key[1:] != key[:-1]) + 1)
-    return key[first], first + offset
-
-
-def _joined(runs: list[tuple[np.ndarray, np.ndarray]], n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Keys and starts of all pieces; a key that goes on in the next piece is one."""
-    keys = np.concatenate([_NONE, *(k for k, _ in runs)])
-    starts = np.concatenate([_NONE, *(s for _, s in runs)])
-    new = np.append(True, keys[1:] != keys[:-1]) if len(keys) else np.empty(0, bool)
-    return np.ascontiguousarray(keys[new]), np.append(starts[new], n)
-
-
-def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
-    """(n,) int32 codes, -1 for missing, and the words they mean."""
-    if pa.types.is_boolean(column.type):
-        return pc.fill_null(column.cast(pa.int8()), -1).to_numpy().astype(np.int32), pa.array(FLAG_VALUES)
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    whole = column.unify_dictionaries().combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):  # no row at all
-        return np.empty(0, np.int32), pa.array([], pa.string())
-    codes = pc.fill_null(whole.indices, -1) if whole.null_count else whole.indices
-    return codes.to_numpy(zero_copy_only=False).astype(np.int32, copy=False), whole.dictionary.cast(pa.string())
 
 
 def _by_code(tests: list[list[Condition]], vocabulary: tuple[str, ...]) -> np.ndarray:
@@ -311,11 +284,6 @@ def _by_interval(tests: list[list[Condition]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(bounds, np.float64), table
 
 
-def hashes(ids: pa.ChunkedArray) -> np.ndarray:
-    """(n,) int64: the hash of each id that ranks rows of the same instant."""
-    return pd.util.hash_array(ids.to_pandas().to_numpy(dtype=object), categorize=False).view(np.int64)
-
-
 class _Table:
     """A table in memory, in reading order, as one piece."""
 
@@ -336,8 +304,8 @@ def from_table(source_name: str, table: pa.Table, ordered: bool = False) -> Colu
     Void rows do not belong here: they only end their predecessor's ``until``. ``ordered``: it is in reading order.
     """
     if not ordered:
-        table = table.append_column("rank", pa.array(hashes(table["id"]), pa.int64()))
-        order = np.lexsort([_int64(table[name]) for name in ("rank", "known_at", "at", "key_id")])
+        table = table.append_column("rank", pa.array(decode.hashes(table["id"]), pa.int64()))
+        order = np.lexsort([decode.int64(table[name]) for name in ("rank", "known_at", "at", "key_id")])
         table = table.take(order)
     return Columns(source_name, _Table(table))
 

@@ -15,7 +15,6 @@ from features import columns as arrays
 from features.block import Block
 from features.bound import Coverage
 from features.columns import FOREVER, Columns
-from features.conditions import Event
 from features.declare import Catalog, Feature, Task
 from features.frame import known
 from features.identity.candidates import Naming, judged
@@ -47,10 +46,14 @@ class History:
     def load(cls, lake: Lake, catalog: Catalog, snapshot: Snapshot | None = None) -> "History":
         """Read what the catalogue needs. A source the lake does not hold is empty and uncovered: missing, not zero."""
         snapshot = snapshot or lake.snapshot()
-        tables = {name: lake.read(name, snapshot) for name in _sources(catalog) if snapshot.files.get(name)}
-        evidence = lake.read("evidence", snapshot)
-        keys = lake.keys(snapshot)
-        return cls.of(tables, evidence, keys, dict(snapshot.coverage), catalog, snapshot.fingerprint)
+        read = columns_read(catalog)
+        columns = {
+            name: Columns(name, lake.pieces(name, snapshot), names)
+            for name, names in read.items()
+            if snapshot.files.get(name)
+        }
+        evidence, keys = lake.read("evidence", snapshot), lake.keys(snapshot)
+        return cls._of(columns, evidence, keys, dict(snapshot.coverage), catalog, snapshot.fingerprint)
 
     @classmethod
     def of(
@@ -63,9 +66,21 @@ class History:
         fingerprint: str = "",
     ) -> "History":
         """From tables in memory: facts with ``until`` per source, evidence with ``until``, keys (key_id, key_type)."""
-        kinds = Kinds.of(keys)
         columns = {name: arrays.from_table(name, table) for name, table in tables.items()}
-        for name in _sources(catalog):
+        return cls._of(columns, evidence, keys, coverage, catalog, fingerprint)
+
+    @classmethod
+    def _of(
+        cls,
+        columns: dict[str, Columns],
+        evidence: pa.Table,
+        keys: pa.Table,
+        coverage: dict[str, Coverage],
+        catalog: Catalog,
+        fingerprint: str,
+    ) -> "History":
+        kinds = Kinds.of(keys)
+        for name in columns_read(catalog):
             columns.setdefault(name, arrays.empty(name))
         graph = read_graph(evidence, kinds, catalog.links)
         entities_of = {t: kinds.of_type(t) for t in catalog.key_types}
@@ -213,14 +228,15 @@ class History:
         return holds(task.eligible, self.frame(task.entity, entities, cutoffs, features, seen))
 
 
-def _sources(catalog: Catalog) -> tuple[str, ...]:
-    """Every source the catalogue's features, labels, triggers and visitors read."""
-    events: list[Event] = []
-    for task in catalog.tasks:
-        for label in task.labels:
-            events += [label.event] + ([label.competing] if label.competing else [])
-        events += [task.cutoffs.event] if hasattr(task.cutoffs, "event") else []
-    names = [f.source for f in catalog.features] + [e.source for e in events]
-    if catalog.visitors:
-        names += [catalog.visitors.asked.source, *(f.source for f in catalog.visitors.features)]
-    return tuple(dict.fromkeys(names))
+def columns_read(catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Every source the catalogue's features, labels, triggers and visitors read, with the columns they need."""
+    read: dict[str, set[str]] = {}
+    features = [*catalog.features, *(catalog.visitors.features if catalog.visitors else ())]
+    for feature in features:
+        names = read.setdefault(feature.source, set())
+        names |= {c.column for conditions in feature.filters for c in conditions}
+        names |= {feature.column} if feature.column else set()
+    events = [event for task in catalog.tasks for event in task.events]
+    for event in [*events, catalog.visitors.asked] if catalog.visitors else events:
+        read.setdefault(event.source, set()).update(c.column for c in event.conditions)
+    return {name: tuple(sorted(names)) for name, names in read.items()}

@@ -20,21 +20,22 @@ import numpy as np
 from numba import boolean, int64, uint64, void
 
 from features.columns import FOREVER
-from features.exact import add
-from features.machine import f64, i32, i64, lowest, u64
-from features.outputs import DAY, covered, emit
-from features.plan import CASES, EARLIEST, LATEST, LEAST, MOST, NEWEST, SET, TALLY, TOTAL
+from features.exact import SHIFT, UNIT, split
+from features.machine import f64, i8, i32, i64, lowest, u8, u16, u32, u64
+from features.outputs import AGGREGATE, CELL, COVERED, DAY, HIGH, LOW, covered, emit
+from features.plan import CASES, COUNT, EARLIEST, LATEST, LEAST, MOST, NEWEST, SET, TALLY, TOTAL
 
-AT, KNOWN, UNTIL, RANK, BITS, CASE, STATE = range(7)
+AT, KNOWN, REVISED, REVISED_ROWS, UNTIL, RANK, BITS, CASE, STATE = range(9)
 """Places in a step of the addresses of its columns (0: there is none) ..."""
-RUN_START, RUN_END, AT_FROM, AT_TO, KNOWN_FROM, KNOWN_TO = range(7, 13)
+RUN_START, RUN_END, AT_FROM, AT_TO, KNOWN_FROM, KNOWN_TO = range(9, 15)
 """... and of the rectangles it is reached through, with the rows of their keys."""
-FIRST_CELL, LAST_CELL, FIRST_EDGE, BANDS, FIRST_OUTPUT, LAST_OUTPUT, FIRST_COVER, LAST_COVER = range(13, 21)
-NEEDS_REACH, PAIRS, AGES = range(21, 24)
-"""Whether values are missing where no rectangle is known; whether cases are paired, and whether since when matters."""
-STEP_WIDTH = 24
-FILTER, KIND, ADDRESS, CODED = range(4)
-"""Places in a cell: its filter, its kind, where its column lies (0: it has none) and whether that holds codes."""
+FIRST_CELL, LAST_CELL, FIRST_EDGE, BANDS, FIRST_OUTPUT, LAST_OUTPUT, FIRST_COVER, LAST_COVER = range(15, 23)
+N_REVISED, WORD_SIZE, NEEDS_REACH, PAIRS, AGES = range(23, 28)
+"""How many rows were revised, how many bytes the filters' bits take, whether values are missing where no rectangle is
+known, whether cases are paired, and whether it matters since when they are open."""
+STEP_WIDTH = 28
+FILTER, KIND, ADDRESS, CODE_SIZE = range(4)
+"""Places in a cell: its filter, its kind, where its column lies (0: it has none), bytes of a code (0: numbers)."""
 
 _OPENED = 0
 
@@ -50,9 +51,22 @@ def _first_at_or_after(at, start, end, instant):  # type: ignore[no-untyped-def]
     return start
 
 
-@nb.njit(boolean(int64, int64, int64, int64), cache=True, nogil=True)
-def _visible(known, until, row, v):  # type: ignore[no-untyped-def]
-    return i64(known, row) < v and (until == 0 or v <= i64(until, row))
+@nb.njit(boolean(int64[::1], int64, int64), cache=True, nogil=True)
+def _visible(step, row, v):  # type: ignore[no-untyped-def]
+    if i64(step[KNOWN], row) >= v:
+        return False
+    if step[REVISED] == 0 or not (u64(step[REVISED], row >> 6) >> uint64(row & 63)) & uint64(1):
+        return True
+    return v <= i64(step[UNTIL], _first_at_or_after(step[REVISED_ROWS], 0, step[N_REVISED], row))
+
+
+@nb.njit(uint64(int64, int64, int64), cache=True, nogil=True)
+def _word(bits, size, row):  # type: ignore[no-untyped-def]
+    if size == 1:
+        return uint64(u8(bits, row))
+    if size == 2:
+        return uint64(u16(bits, row))
+    return uint64(u32(bits, row)) if size == 4 else u64(bits, row)
 
 
 @nb.njit(boolean(int64[::1], int64, int64), cache=True, nogil=True)
@@ -60,12 +74,11 @@ def _reached(step, r, v):  # type: ignore[no-untyped-def]
     return i64(step[KNOWN_FROM], r) < v <= i64(step[KNOWN_TO], r)
 
 
-@nb.njit(nb.types.UniTuple(int64, 2)(int64[::1], int64, int64, int64), cache=True, nogil=True)
-def _span(step, r, low, high):  # type: ignore[no-untyped-def]
-    """The rows of a rectangle's key that happened in [low, high) while it was reached."""
+@nb.njit(int64(int64[::1], int64, int64), cache=True, nogil=True)
+def _first(step, r, low):  # type: ignore[no-untyped-def]
+    """The first row of a rectangle's key that happened at ``low`` or later, while it was reached."""
     start, end = i64(step[RUN_START], r), i64(step[RUN_END], r)
-    first = _first_at_or_after(step[AT], start, end, max(i64(step[AT_FROM], r), low))
-    return first, _first_at_or_after(step[AT], first, end, min(i64(step[AT_TO], r), high))
+    return _first_at_or_after(step[AT], start, end, max(i64(step[AT_FROM], r), low))
 
 
 @nb.njit(boolean(int64[::1], int64, int64), cache=True, nogil=True)
@@ -145,41 +158,41 @@ def fold(steps, starts, cells, edges, outputs, coverage, cutoff, seen, spans, ou
         c, v = cutoff[i], seen[i]
         for s in range(steps.shape[0]):
             step = steps[s]
-            a_at, a_known, a_until, a_bits = step[AT], step[KNOWN], step[UNTIL], step[BITS]
+            a_at, a_bits, word_size = step[AT], step[BITS], step[WORD_SIZE]
             a_case, a_state, pairs = step[CASE], step[STATE], step[PAIRS]
             cell0, edge0, bands = step[FIRST_CELL], step[FIRST_EDGE], step[BANDS]
             for g in range(step[LAST_CELL] - cell0):
                 for band in range(bands):
-                    filled[g, band] = 0
-                    total[g, band, 0] = 0
-                    total[g, band, 1] = 0
-                    mask[g, band] = uint64(0)
+                    filled[g, band] = 0  # whatever else a cell holds counts only where this does
             reached, n_touched = False, 0
             for r in range(max(spans[i, s, 0], 0), spans[i, s, 1]):
                 if not _reached(step, r, v):
                     continue
                 reached = True
-                first, end = _span(step, r, c + edges[edge0], c + edges[edge0 + bands])
-                band = 0
-                for row in range(first, end):
-                    if not _visible(a_known, a_until, row, v):
-                        continue
+                newest = min(i64(step[AT_TO], r), c + edges[edge0 + bands])
+                band, band_end = 0, c + edges[edge0 + 1]
+                for row in range(_first(step, r, c + edges[edge0]), i64(step[RUN_END], r)):
                     at = i64(a_at, row)
-                    while edges[edge0 + band + 1] <= at - c:
+                    if at >= newest:
+                        break
+                    if not _visible(step, row, v):
+                        continue
+                    while band_end <= at:
                         band += 1
-                    if pairs and i32(a_state, row) >= 0 and i32(a_case, row) >= 0:
+                        band_end = c + edges[edge0 + band + 1]
+                    if pairs and i8(a_state, row) >= 0 and i32(a_case, row) >= 0:
                         slot = _slot(case_in, i32(a_case, row))
                         if case_in[slot] == -1:
                             case_in[slot], case_clear[slot], case_open[slot] = i32(a_case, row), -1, -1
                             case_since[slot] = FOREVER
                             touched[n_touched] = slot
                             n_touched += 1
-                        if i32(a_state, row) == _OPENED:
+                        if i8(a_state, row) == _OPENED:
                             if case_open[slot] < 0 or _later(step, row, case_open[slot]):
                                 case_open[slot], case_to[slot] = row, i64(step[AT_TO], r)
                         elif case_clear[slot] < 0 or _later(step, row, case_clear[slot]):
                             case_clear[slot] = row
-                    word = u64(a_bits, row)
+                    word = _word(a_bits, word_size, row)
                     while word:
                         f = lowest(word)
                         word &= word - uint64(1)
@@ -189,8 +202,9 @@ def fold(steps, starts, cells, edges, outputs, coverage, cutoff, seen, spans, ou
                                 filled[g, band] += 1
                                 continue
                             amount = 0.0
-                            if cells[cell0 + g, CODED]:
-                                amount = float(i32(a_column, row))
+                            if cells[cell0 + g, CODE_SIZE]:
+                                small = cells[cell0 + g, CODE_SIZE] == 1
+                                amount = float(i8(a_column, row)) if small else float(i32(a_column, row))
                                 if amount < 0.0:
                                     continue
                             elif a_column:
@@ -199,9 +213,16 @@ def fold(steps, starts, cells, edges, outputs, coverage, cutoff, seen, spans, ou
                                     continue
                             new = filled[g, band] == 0
                             if kind == TOTAL:
-                                add(total, g, band, amount)
+                                whole, part = split(amount)
+                                if new:
+                                    total[g, band, 0], total[g, band, 1] = whole, part
+                                else:
+                                    part += total[g, band, 1]
+                                    total[g, band, 0] += whole + (part >> SHIFT)
+                                    total[g, band, 1] = part & (UNIT - 1)
                             elif kind == SET:
-                                mask[g, band] |= uint64(1) << uint64(amount)
+                                code = uint64(1) << uint64(amount)
+                                mask[g, band] = code if new else mask[g, band] | code
                             elif kind == LEAST:
                                 value[g, band] = amount if new else min(amount, value[g, band])
                             elif kind == MOST:
@@ -220,10 +241,12 @@ def fold(steps, starts, cells, edges, outputs, coverage, cutoff, seen, spans, ou
             if step[AGES] and n_touched:
                 for r in range(max(spans[i, s, 0], 0), spans[i, s, 1]):
                     if _reached(step, r, v):
-                        first, end = _span(step, r, c + edges[edge0], c + edges[edge0 + bands])
-                        for row in range(first, end):
+                        newest = min(i64(step[AT_TO], r), c + edges[edge0 + bands])
+                        for row in range(_first(step, r, c + edges[edge0]), i64(step[RUN_END], r)):
+                            if i64(a_at, row) >= newest:
+                                break
                             case = i32(a_case, row)
-                            if i32(a_state, row) == _OPENED and case >= 0 and _visible(a_known, a_until, row, v):
+                            if i8(a_state, row) == _OPENED and case >= 0 and _visible(step, row, v):
                                 slot = _slot(case_in, case)
                                 if case_clear[slot] < 0 or _after(step, row, case_clear[slot]):
                                     case_since[slot] = min(case_since[slot], i64(a_at, row))
@@ -239,19 +262,28 @@ def fold(steps, starts, cells, edges, outputs, coverage, cutoff, seen, spans, ou
                         band += 1
                     age = (c - case_since[slot]) / DAY
                     for g in range(step[LAST_CELL] - cell0):
-                        met = (u64(a_bits, row) >> uint64(cells[cell0 + g, FILTER])) & uint64(1)
+                        met = (_word(a_bits, word_size, row) >> uint64(cells[cell0 + g, FILTER])) & uint64(1)
                         if met and cells[cell0 + g, KIND] == CASES:
                             value[g, band] = age if filled[g, band] == 0 else max(value[g, band], age)
                             filled[g, band] += 1
                 case_in[slot] = -1
 
             nobody = spans[i, s, 0] < 0 or (step[NEEDS_REACH] and not reached)
+            low, high, told = -1, -1, False
             for o in range(step[FIRST_OUTPUT], step[LAST_OUTPUT]):
-                low, high = c + edges[edge0 + outputs[o, 3]], c + edges[edge0 + outputs[o, 5]]
-                if nobody or (outputs[o, 6] and not covered(coverage, step[FIRST_COVER], step[LAST_COVER], low, high)):
+                if outputs[o, LOW] != low or outputs[o, HIGH] != high:
+                    low, high = outputs[o, LOW], outputs[o, HIGH]
+                    since, to = c + edges[edge0 + low], c + edges[edge0 + high]
+                    told = covered(coverage, step[FIRST_COVER], step[LAST_COVER], since, to)
+                if nobody or (outputs[o, COVERED] and not told):
                     out[i, o] = np.nan
+                elif outputs[o, AGGREGATE] == COUNT:
+                    rows = 0
+                    for band in range(low, high):
+                        rows += filled[outputs[o, CELL], band]
+                    out[i, o] = rows
                 else:
-                    sums = cells[cell0 + outputs[o, 1], KIND] == TOTAL
+                    sums = cells[cell0 + outputs[o, CELL], KIND] == TOTAL
                     out[i, o] = emit(outputs[o], c, filled, total, value, best, mask, sums)
 
 
@@ -268,9 +300,11 @@ def rows_of(step, first, last, c, v, low, high, out):  # type: ignore[no-untyped
     n = 0
     for r in range(first, last):
         if _reached(step, r, v):
-            begin, end = _span(step, r, c + low, c + high)
-            for row in range(begin, end):
-                if _visible(step[KNOWN], step[UNTIL], row, v):
+            newest = min(i64(step[AT_TO], r), c + high)
+            for row in range(_first(step, r, c + low), i64(step[RUN_END], r)):
+                if i64(step[AT], row) >= newest:
+                    break
+                if _visible(step, row, v):
                     if n < out.shape[0]:
                         out[n, 0], out[n, 1] = row, r
                     n += 1

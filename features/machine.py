@@ -6,7 +6,7 @@ a table of addresses keeps the arrays alive as long as the table (`features.fram
 
 import numpy as np
 from llvmlite import ir
-from numba import float64, int32, int64, types, uint64
+from numba import float64, int8, int32, int64, types, uint8, uint16, uint32, uint64
 from numba.extending import intrinsic
 
 
@@ -43,14 +43,8 @@ def _counter(name: str):  # type: ignore[no-untyped-def]
     return count
 
 
-i64 = _reader(int64)
-"""``i64(address, index)`` inside a kernel: the element of an int64 array."""
-u64 = _reader(uint64)
-"""The element of a uint64 array."""
-f64 = _reader(float64)
-"""The element of a float64 array."""
-i32 = _reader(int32)
-"""The element of an int32 array."""
+i64, u64, f64, i32, u32, u16, i8, u8 = map(_reader, (int64, uint64, float64, int32, uint32, uint16, int8, uint8))
+"""``i64(address, index)`` inside a kernel: the element of an int64 array; the others alike."""
 ones = _counter("ctpop")
 """``ones(word)``: how many bits of a uint64 are set."""
 lowest = _counter("cttz")

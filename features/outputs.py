@@ -24,6 +24,8 @@ from features.plan import (
     SUM,
 )
 
+AGGREGATE, CELL, OTHER_CELL, LOW, MIDDLE, HIGH, COVERED = range(7)
+"""Places in an output of a plan."""
 DAY = 86_400_000_000.0
 
 
@@ -74,24 +76,25 @@ def emit(output, c, filled, total, value, best, mask, sums):  # type: ignore[no-
     ``filled`` (g, b) rows per cell and band, ``total`` (g, b, 2) their exact sums, ``value`` the amount of the last,
     least or greatest, ``best`` an instant, ``mask`` the set of codes. ``sums``: a change is one of sums, not of counts.
     """
-    aggregate, g, other = output[0], output[1], output[2]
-    low, middle, high = output[3], output[4], output[5]
+    aggregate, g, other = output[AGGREGATE], output[CELL], output[OTHER_CELL]
+    low, middle, high = output[LOW], output[MIDDLE], output[HIGH]
     if aggregate == COUNT or aggregate == OPEN:
         return _rows(filled, g, low, high)
     if aggregate == SUM:
-        return added(total, g, low, high)
+        return added(filled, total, g, low, high)
     if aggregate == MEAN:
-        return _ratio(added(total, g, low, high), _rows(filled, g, low, high))
+        return _ratio(added(filled, total, g, low, high), _rows(filled, g, low, high))
     if aggregate == SHARE:
         return _ratio(_rows(filled, g, low, high), _rows(filled, other, low, high))
     if aggregate == CHANGE:
         if sums:
-            return _change(added(total, g, low, middle), added(total, g, middle, high))
+            return _change(added(filled, total, g, low, middle), added(filled, total, g, middle, high))
         return _change(_rows(filled, g, low, middle), _rows(filled, g, middle, high))
     if aggregate == DISTINCT or aggregate == REPEATS:
         every = uint64(0)
         for band in range(low, high):
-            every |= mask[g, band]
+            if filled[g, band] > 0:
+                every |= mask[g, band]
         different = float64(ones(every))
         return _rows(filled, g, low, high) - different if aggregate == REPEATS else different
     if aggregate == MIN or aggregate == MAX or aggregate == OPEN_AGE:

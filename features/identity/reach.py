@@ -17,6 +17,7 @@ from features.conditions import DeclarationError
 from features.identity.graph.graph import Graph
 from features.identity.graph.links import BOUNDS, no_rectangles
 from features.identity.graph.overlaps import disjoint
+from features.identity.spans import locate
 
 _BLOCK_PAIRS, _BLOCK_ROWS = 16_384, 2_000_000
 
@@ -52,13 +53,9 @@ class Reach:
 
     def spans(self, entities: np.ndarray) -> np.ndarray:
         """(p, 2) int64: which rectangles each entity has, known or not, as first and one past the last."""
-        known, starts = self._index
-        if not len(known):
-            return np.zeros((len(entities), 2), np.int64)
-        code, distinct = pd.factorize(entities)
-        place = np.minimum(np.searchsorted(known, distinct), len(known) - 1)
-        spans = np.stack([starts[place], np.where(known[place] == distinct, starts[place + 1], starts[place])], axis=1)
-        return spans[code]
+        spans = np.empty((len(entities), 2), np.int64)
+        locate(*self._index, np.ascontiguousarray(entities, np.int64), spans)
+        return spans
 
     def span(self, entity: int | None) -> tuple[int, int]:
         """First and one past the last rectangle of one entity; ``None`` (nobody) has the span (-1, -1)."""

@@ -7,7 +7,9 @@ the compacted ones until the next compaction. Replaced files stay, because earli
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
+from features.decode import hashes
 from features.facts import Source
 from features.identity.keys import KEYS
 from features.lake import revisions, store
@@ -55,7 +57,8 @@ def _rewrite(
     folder, schema = f"data/{source.name}", revisions.stored_schema(source)
     ready = schema.append(revisions.UNTIL)
     seen = store.batches(con, revisions.visible(source, ready.names), ready)
-    data = [store.write(root, folder, run) for run in store.split(seen, ROWS_PER_FILE)]
+    ranked = (rows.append_column(revisions.RANK, pa.array(hashes(rows["id"]))) for rows in seen)
+    data = [store.write(root, folder, run) for run in store.split(ranked, ROWS_PER_FILE)]
     hidden = [store.write(root, folder, store.batches(con, revisions.hidden(source), schema))]
     return tuple(f for f in data if f), tuple(f for f in hidden if f)
 

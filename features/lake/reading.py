@@ -1,11 +1,15 @@
 """What a reader sees of a snapshot: the facts with ``until``, the keys and the quarantine, less what is hidden."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.facts import Source
 from features.lake import revisions, store
+from features.lake.commits import StoredFile
 from features.lake.forgetting import veils
 from features.lake.snapshot import Snapshot
 
@@ -33,6 +37,79 @@ def _facts(root: Path, taken: Snapshot, source: Source, schema: pa.Schema) -> pa
         revisions.trace(con, source)
         select = revisions.visible(source, schema.names)
         return pa.concat_tables([schema.empty_table(), *store.batches(con, select, schema)])
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The visible rows of a source in reading order, in pieces that may be read at the same time (`features.columns`).
+
+    Of files in reading order each row group is a piece; rows that have to be merged first are one.
+    """
+
+    root: Path
+    taken: Snapshot
+    source: Source
+    groups: tuple[tuple[StoredFile, int], ...]
+    counts: tuple[int, ...]
+    names: frozenset[str]
+
+    def has(self, name: str) -> bool:
+        """Whether the column is stored, in every piece."""
+        return name in self.names
+
+    def read(self, piece: int, names: Sequence[str]) -> pa.Table:
+        """Columns of one piece, texts as dictionaries. Raises `LakeError` naming a file that is damaged or missing."""
+        file, group = self.groups[piece]
+        schema = _schema(self.source)
+        texts = [n for n in names if n in schema.names and schema.field(n).type == pa.string()]
+        with store.blaming(self.root, [file]):
+            stored = pq.ParquetFile(self.root / file.path, read_dictionary=texts)
+            with stored as parquet:
+                held = [n for n in names if n in parquet.schema_arrow.names]
+                table = parquet.read_row_group(group, columns=held, use_threads=False)
+        lacking = [schema.field(n) for n in names if n not in held]  # declared after the file was written
+        for field in lacking:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+        return table
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The visible rows of a source that is not compacted, or of which some are hidden: one piece, merged once."""
+
+    table: pa.Table
+
+    @property
+    def counts(self) -> tuple[int]:
+        """How many rows it has."""
+        return (self.table.num_rows,)
+
+    def has(self, name: str) -> bool:
+        """Whether the column is there."""
+        return name in self.table.schema.names
+
+    def read(self, piece: int, names: Sequence[str]) -> pa.Table:
+        """Some of its columns."""
+        return self.table.select(list(names))
+
+
+def pieces(root: Path, taken: Snapshot, source: Source) -> Pieces | Merged:
+    """The visible rows of a source for decoding on all cores."""
+    files = [taken.stored[p] for p in taken.ready.get(source.name, ())]
+    if not files or taken.hindsight.veils:
+        return Merged(facts(root, taken, source, _schema(source)))
+    groups, counts, names = [], [], {*_schema(source).names, revisions.RANK.name}
+    with store.blaming(root, files):
+        for file in files:
+            metadata = pq.read_metadata(root / file.path)
+            groups += [(file, group) for group in range(metadata.num_row_groups)]
+            counts += [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+            names &= {*metadata.schema.names, *source.schema.names}
+    return Pieces(root, taken, source, tuple(groups), tuple(counts), frozenset(names))
+
+
+def _schema(source: Source) -> pa.Schema:
+    return source.schema.append(revisions.UNTIL)
 
 
 def distinct(root: Path, taken: Snapshot, schema: pa.Schema, order: str) -> pa.Table:

@@ -18,6 +18,8 @@ from features.facts import TIME, Source
 
 AGAIN = pa.field("again", pa.bool_(), nullable=False)
 UNTIL = pa.field("until", TIME)
+RANK = pa.field("rank", pa.int64())
+"""Only in compacted files: the hash of the id by which rows of one instant are ranked, so that readers need no ids."""
 POSITION = pa.field("position", pa.int64(), nullable=False)
 ORDER = 'ORDER BY key_id, "at", known_at, id'
 
