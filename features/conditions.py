@@ -22,9 +22,9 @@ def duration(text: str) -> int:
     >>> duration("1d")
     86400000000
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text) if isinstance(text, str) else None
     if not match:
-        raise DeclarationError(f"'{text}' is not a duration; write for example '30d', '12h' or '90m'")
+        raise DeclarationError(f"{text!r} is not a duration; write for example '30d', '12h' or '90m'")
     micros = round(float(match[1]) * MICROS[match[2]])
     if micros > _LONGEST:
         raise DeclarationError(f"'{text}' is longer than 1000 years")
@@ -87,6 +87,10 @@ def where(source_name: str, conditions: Mapping[str, object]) -> tuple[Condition
             checked.append(Condition(name, low=wanted.low, high=wanted.high))
             continue
         values = wanted if isinstance(wanted, tuple) else (wanted,)
+        if not all(isinstance(v, str | bool) for v in values):
+            raise DeclarationError(
+                f"{source_name}.{name} cannot equal {wanted!r}; write a text, a tuple of texts or at_least/below"
+            )
         texts = tuple(str(v).lower() if isinstance(v, bool) else str(v) for v in values)
         if column.kind not in ("category", "flag"):
             raise DeclarationError(f"{source_name}.{name} is a {column.kind}; it cannot equal {wanted!r}")

@@ -107,15 +107,23 @@ class Feature:
         if takes is None:
             raise DeclarationError(f"unknown aggregate '{self.aggregate}' (known: {', '.join(_TAKES)})")
         for side in ("where", "among"):
-            said = getattr(self, side)
-            if isinstance(said, Mapping):
-                object.__setattr__(self, side, where(self.source, said))
+            object.__setattr__(self, side, self._checked(side, getattr(self, side)))
         if self.of and self.via:
             raise DeclarationError(f"{self.name}: choose of='{self.of}' or via='{self.via}', not both")
         self._check_window()
         check_use(f"feature {self.name}", "profiling", self.source)
         self._check_share()
         self._check_column(takes)
+
+    def _checked(self, side: str, said: object) -> tuple[Condition, ...]:
+        """Conditions as declared, or as they were checked before when a feature is declared like another."""
+        if isinstance(said, Mapping):
+            return where(self.source, said)
+        if not (isinstance(said, tuple) and all(isinstance(condition, Condition) for condition in said)):
+            raise DeclarationError(f"{self.source} {self.aggregate}: {side} maps columns to values, unlike {said!r}")
+        for condition in said:
+            column_of(self.source, condition.column)
+        return said
 
     def _check_window(self) -> None:
         if self.window is None and self.aggregate not in _EVER:
@@ -132,7 +140,7 @@ class Feature:
             return
         if not self.conditions:
             raise DeclarationError(f"{self.name}: share needs where, the rows whose share it is")
-        if set(self.conditions) <= set(self.among_conditions):
+        if together(self.among_conditions, self.conditions) == self.among_conditions:
             raise DeclarationError(f"{self.name}: every row among them meets where, so the share is always 1")
         if never_both(self.conditions, self.among_conditions):
             raise DeclarationError(f"{self.name}: no row among them can meet where, so the share is always 0")
