@@ -1,8 +1,8 @@
 """Who somebody may be: what several keys say together, with probabilities."""
 
 import pytest
+from graph_worlds import CATALOG, visits, world_of
 from oracle import Fact
-from test_key_graph import CATALOG, visits, world_of
 from test_rule_of_time import ask, link
 from worlds import MINUTE, history
 

@@ -1,27 +1,36 @@
 """Break each rule on purpose, in a copy of the sources, and see the suite fail: a check of the checks.
 
-Each mutation is one replacement of text in one file. The copy runs `test_rule_of_time.py`, or `test_key_graph.py`, in
-its own process.
+Each mutation is one replacement of text in one file, and the tests that see it: test files, or single tests of them.
+Where none are named, `test_rule_of_time.py` does. The copy runs them in its own process.
 """
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from features import history
 
-KERNEL, REACH, REPLAY, FRAME, HISTORY, COLUMNS = (
-    "features/kernel.py",
-    "features/identity/reach.py",
-    "features/identity/graph/replay.py",
-    "features/frame.py",
-    "features/history.py",
-    "features/columns.py",
-)
+ROOT = Path(history.__file__).parents[1]
+
+
+class Mutation(NamedTuple):
+    """In ``path``, ``right`` becomes ``wrong``."""
+
+    path: str
+    right: str
+    wrong: str
+    seen_by: str = "test_rule_of_time.py"
+    """test ids below `tests/features`, separated by spaces"""
+
+
+KERNEL, FRAME, HISTORY, COLUMNS = (f"features/{name}.py" for name in ("kernel", "frame", "history", "columns"))
 MUTATIONS = {
     "the cutoff itself counts": (KERNEL, "if at[row] >= newest:", "if at[row] > newest:"),
     "the older end is open": (KERNEL, "edges[band + 1] <= offset", "edges[band + 1] < offset"),
@@ -34,10 +43,7 @@ MUTATIONS = {
     "the reach never ends": (KERNEL, "newest = min(at_to[r], c + edges[n_bands])", "newest = c + edges[n_bands]"),
     "links not yet known are used": (FRAME, "(reach.known_from[row] < seen[pair]) &", "(seen[pair] == seen[pair]) &"),
     "links no longer believed are used": (FRAME, "& (seen[pair] <= reach.known_to[row])", ""),
-    "a link reaches back for ever": (REPLAY, "free if back < 0 else max(at[row] - back, free)", "free"),
-    "a reassigned number stays": (REPLAY, "out[n, 2] = holder, since, at[row]", "out[n, 2] = holder, since, FOREVER"),
     "a former parent is the present one": (FRAME, "& (cutoff[pair] <= parents.at_to[row])", ""),
-    "the composed link forgets when it was known": (REACH, 'if name.endswith("from")', 'if name == "at_from"'),
     "no coverage is zero": (HISTORY, "low, cutoffs), values, np.nan)", "low, cutoffs), values, 0.0)"),
     "a half covered window counts": (FRAME, "(high <= bounds[np.maximum(index, 0), 1])", "(high > 0)"),
     "windows end at the visibility cut": (KERNEL, "c, v = cutoff[i], seen[i]", "c, v = seen[i], seen[i]"),
@@ -45,54 +51,94 @@ MUTATIONS = {
     "a missing value counts": (KERNEL, "if column >= 0 and np.isnan(values[column, row]):", "if column >= 1000:"),
     "a cleared case stays open": (KERNEL, "c and (last < 0 or _after(at[row], known[row], at[last], known[last])):", "c:"),
     "a case of a line given up stays open": (KERNEL, "case_to[slot] >= c and", ""),
-    "what an unlinking freed is read by the next owner": (REPLAY, "            free = at[row]\n        elif", "            pass\n        elif"),
-    "a key reached twice counts twice": (REACH, "Reach.of(disjoint(pd.concat(frames, ignore_index=True).astype(np.int64)))", "Reach.of(pd.concat(frames, ignore_index=True).astype(np.int64))"),
     "ties are broken by order of arrival": (COLUMNS, "rank=rank[order]", "rank=np.arange(len(rank), dtype=np.int64)[order]"),
 }  # fmt: skip
 
-GUARDS, LINKS, MERGES, GRAPH = (f"features/identity/graph/{name}.py" for name in ("guards", "links", "merges", "graph"))
+REACH = "features/identity/reach.py"
+GUARDS, LINKS, REPLAY, MERGES, GRAPH = (
+    f"features/identity/graph/{name}.py" for name in ("guards", "links", "replay", "merges", "graph")
+)
 OF_THE_GRAPH = {
-    "one more may share a key": (GUARDS, "np.cumsum(change) > shared", "np.cumsum(change) > shared + 1"),
-    "a guard is for ever": (GUARDS, "ends = np.flatnonzero(crowded[:-1] & ~crowded[1:])", "ends = np.full(len(starts), len(instants))"),
-    "guards are ignored": (REPLAY, "if not _within(instant, guard):", "if instant > -1:"),
-    "a candidate is a link": (LINKS, 'rows = rows[rows["linked"] >= 0]', 'rows = rows.assign(linked=rows["linked"].abs())'),
-    "what was never so has ended": (LINKS, "        undone,\n", "        False,\n"),
-    "the younger id stays": (MERGES, "min(group, key=age)", "max(group, key=age)"),
-    "who is said to be apart is joined": (MERGES, "elif any((min(a, b), max(a, b)) in apart for a in one for b in other):", "elif False:"),
-    "a chain has no end": (MERGES, "len(one) + len(other) > shared + 1", "len(one) + len(other) > shared + 1000"),
-    "what was said of the latest time decides": (MERGES, '["known", "at", "linked", "rank"]', '["at", "known", "linked", "rank"]'),
-    "guarded customers are merged": (MERGES, 'for side in ("low", "high"):', "for side in ():"),
-    "an alias still reads": (REACH, 'members[members["parent"].isin(entities)]', 'members[members["parent"].isin(entities)].assign(known_to=FOREVER)'),
-    "what belongs to an alias is lost": (REACH, "_same_as_child(compose(frame, level[link.parent]), graph.members(link.child))", "compose(frame, level[link.parent])"),
-    "old links of a touched key stay": (GRAPH, "kept = frame[~frame[\"child\"].isin(touched)]", "kept = frame"),
+    "a link reaches back for ever": (REPLAY, "free if back < 0 else max(at[row] - back, free)", "free", "test_key_graph.py::test_a_browser_of_two_reaches_back_only_as_far_as_its_key_type_says"),
+    "a reassigned number stays": (REPLAY, "out[n, 2] = holder, since, at[row]", "out[n, 2] = holder, since, FOREVER", "test_rule_of_time.py::test_a_reassigned_number_leaves_its_former_owner"),
+    "the composed link forgets when it was known": (REACH, 'if name.endswith("from")', 'if name == "at_from"', "test_key_graph.py::test_an_account_reads_a_key_of_its_customer_once_both_links_are_known"),
+    "what an unlinking freed is read by the next owner": (REPLAY, "            free = at[row]\n        elif", "            pass\n        elif", "test_rule_of_time.py::test_who_gets_a_line_does_not_read_what_came_before_it_was_given_up"),
+    "a key reached twice counts twice": (REACH, "Reach.of(disjoint(pd.concat(frames, ignore_index=True).astype(np.int64)))", "Reach.of(pd.concat(frames, ignore_index=True).astype(np.int64))", "test_rule_of_time.py::test_a_key_reached_over_two_paths_counts_once"),
+    "one more may share a key": (GUARDS, "np.cumsum(change) > shared", "np.cumsum(change) > shared + 1", "test_shared_keys.py::test_a_key_that_too_many_share_is_read_by_nobody_from_when_that_is_known"),
+    "a guard is for ever": (GUARDS, "ends = np.flatnonzero(crowded[:-1] & ~crowded[1:])", "ends = np.full(len(starts), len(instants))", "test_shared_keys.py::test_a_guard_ends_when_it_turns_out_that_fewer_share_the_key"),
+    "guards are ignored": (REPLAY, "if not _within(instant, guard):", "if instant > -1:", "test_shared_keys.py::test_a_key_that_too_many_share_is_read_by_nobody_from_when_that_is_known"),
+    "a candidate is a link": (LINKS, 'rows = rows[rows["linked"] >= 0]', 'rows = rows.assign(linked=rows["linked"].abs())', "test_candidates.py::test_a_candidate_links_nothing_and_is_named_with_its_probability"),
+    "what was never so has ended": (LINKS, "        undone,\n", "        False,\n", "test_merges.py::test_what_was_never_so_gives_the_address_back_to_whom_it_belonged"),
+    "the younger id stays": (MERGES, "min(group, key=age)", "max(group, key=age)", "test_merges.py::test_the_older_id_stays_and_the_younger_becomes_its_alias"),
+    "who is said to be apart is joined": (MERGES, "elif any((min(a, b), max(a, b)) in apart for a in one for b in other):", "elif False:", "test_merges.py::test_a_merge_against_what_is_said_to_be_apart_joins_nothing_and_is_told"),
+    "a chain has no end": (MERGES, "len(one) + len(other) > shared + 1", "len(one) + len(other) > shared + 1000", "test_merges.py::test_a_chain_of_merges_longer_than_may_be_is_not_joined_and_is_told"),
+    "what was said of the latest time decides": (MERGES, '["known", "at", "linked", "rank"]', '["at", "known", "linked", "rank"]', "test_merges.py::test_a_correction_counts_from_when_it_is_known_whatever_time_it_speaks_of"),
+    "guarded customers are merged": (MERGES, 'for side in ("low", "high"):', "for side in ():", "test_merges.py::test_a_customer_said_to_be_the_same_as_too_many_is_merged_with_none"),
+    "an alias still reads": (REACH, 'members[members["parent"].isin(entities)]', 'members[members["parent"].isin(entities)].assign(known_to=FOREVER)', "test_merges.py::test_an_unmerge_restores_both"),
+    "what belongs to an alias is lost": (REACH, "_same_as_child(compose(frame, level[link.parent]), graph.members(link.child))", "compose(frame, level[link.parent])", "test_key_graph.py::test_an_account_reads_the_alias_of_its_customer_from_when_the_merge_is_known"),
+    "old links of a touched key stay": (GRAPH, "kept = frame[~frame[\"child\"].isin(touched)]", "kept = frame", "test_key_graph.py::test_a_key_that_turns_out_to_be_someone_elses_is_no_more_the_firsts"),
 }  # fmt: skip
+ALL = {name: Mutation(*entry) for name, entry in (MUTATIONS | OF_THE_GRAPH).items()}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*MUTATIONS, *OF_THE_GRAPH])
+@pytest.mark.parametrize("name", ALL)
 def test_the_suite_sees_the_broken_rule(name: str, tmp_path: Path) -> None:
-    path, right, wrong = (MUTATIONS | OF_THE_GRAPH)[name]
-    suite = "test_key_graph.py" if name in OF_THE_GRAPH else "test_rule_of_time.py"
-    for folder in ("features", "tests"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    text = (tmp_path / path).read_text()
-    assert right in text, f"{path} no longer says: {right}"
-    (tmp_path / path).write_text(text.replace(right, wrong))
-    examples = "40" if name in OF_THE_GRAPH else "300"
-    env = {**os.environ, "PYTHONPATH": str(tmp_path), "TIELINE_EXAMPLES": examples, "TIELINE_SHRINK": "0"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        "not hundred_thousand and not longer_than",  # without guards they would not end
-        f"tests/features/{suite}",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600, check=False)
+    mutation = ALL[name]
+    copy_sources(tmp_path, changed=mutation.path)
+    file = tmp_path / mutation.path
+    text = file.read_text()
+    assert mutation.right in text, f"{mutation.path} no longer says: {mutation.right}"
+    file.write_text(text.replace(mutation.right, mutation.wrong))
+    done = run(tmp_path, mutation.seen_by.split())
     assert done.returncode == 1, f"survived: {name}\n{done.stdout[-2000:]}"
     assert "FAILED" in done.stdout, done.stdout[-2000:]
+
+
+@pytest.mark.slow
+def test_the_suite_sees_nothing_wrong_in_a_true_copy(tmp_path: Path) -> None:
+    copy_sources(tmp_path)
+    tests = {test for mutation in ALL.values() for test in mutation.seen_by.split()}
+    done = run(tmp_path, sorted(tests), examples=5)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def run(copy: Path, tests: Sequence[str], examples: int = 300) -> subprocess.CompletedProcess:
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(copy),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # half of what a short run costs
+        "TIELINE_EXAMPLES": str(examples),
+        "TIELINE_SHRINK": "0",
+    }
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *(f"tests/features/{test}" for test in tests)]
+    return subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, timeout=600, check=False)
+
+
+def copy_sources(copy: Path, changed: str | None = None) -> None:
+    """The sources and tests, and of the compiled code what does not read the changed file (a stale copy of its
+    constants or functions would hide the mutation)."""
+    for folder in ("features", "tests"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for file in (copy / "features").rglob("*.py"):
+        if "njit" in file.read_text() and changed in read_by(file, copy):
+            for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*"):
+                compiled.unlink()
+
+
+def read_by(file: Path, root: Path) -> set[str]:
+    """The file itself and all of ours that it imports, or that those do, relative to the root."""
+    found, waiting = set(), [file]
+    while waiting:
+        path = waiting.pop()
+        name = str(path.relative_to(root))
+        if name in found:
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = root.joinpath(*node.module.split("."))
+                candidates = [module, *(module / alias.name for alias in node.names)]
+                waiting += [p for c in candidates for p in (c.with_suffix(".py"), c / "__init__.py") if p.is_file()]
+    return found
