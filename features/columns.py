@@ -217,7 +217,8 @@ class Columns:
         _each(place, len(self._pieces.counts))
         if "key_id" in names:
             self.keys, self.starts = decode.joined_runs(runs, len(self))
-            self.revised, self.until = (np.concatenate([decode.NO_ROWS, *found]) for found in zip(*ends, strict=True))
+            self.revised = np.concatenate([decode.NO_ROWS, *(rows for rows, _ in ends)])
+            self.until = np.concatenate([decode.NO_ROWS, *(until for _, until in ends)])
         self._rank = self._rank if rank is None else rank
         for name, found in codes.items():
             self._codes[name] = found, self._one_vocabulary(name, found, words[name])

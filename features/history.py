@@ -5,7 +5,7 @@ the entity behind a key. It is loaded from a lake's snapshot and never changes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,16 @@ import pyarrow as pa
 from features import columns as arrays
 from features.block import Block
 from features.bound import Coverage
-from features.columns import FOREVER, Columns
+from features.columns import FOREVER, Columns, Pieces
 from features.declare import Catalog, Feature, Task
+from features.decode import int64, runs_of_keys
 from features.frame import known
 from features.identity.candidates import Naming, judged
 from features.identity.graph.evidence import Kinds
 from features.identity.graph.graph import Graph, read_graph
 from features.identity.reach import Reach, own_reach, parents
 from features.lake import Lake, Snapshot
-from features.plan import Plan
+from features.plan import Plan, read_by
 from features.rules import holds
 
 
@@ -41,19 +42,21 @@ class History:
     _parents: dict[tuple[str, str], Reach] = field(default_factory=dict)
     _by_key: dict[str, Reach] = field(default_factory=dict)
     _heard: dict[str, np.ndarray] = field(default_factory=dict)
+    _unread: dict[str, Pieces] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, lake: Lake, catalog: Catalog, snapshot: Snapshot | None = None) -> "History":
-        """Read what the catalogue needs. A source the lake does not hold is empty and uncovered: missing, not zero."""
+    def load(cls, lake: Lake, catalog: Catalog, snapshot: Snapshot | None = None, *, facts: bool = True) -> "History":
+        """Read what the catalogue needs. A source the lake does not hold is empty and uncovered: missing, not zero.
+
+        Without ``facts`` only who is who and what is covered is read: every source is empty (see `buckets`).
+        """
         snapshot = snapshot or lake.snapshot()
         read = columns_read(catalog)
-        columns = {
-            name: Columns(name, lake.pieces(name, snapshot), names)
-            for name, names in read.items()
-            if snapshot.files.get(name)
-        }
+        pieces = {name: lake.pieces(name, snapshot) for name in read if snapshot.files.get(name)}
+        columns = {name: Columns(name, found, read[name]) for name, found in pieces.items() if facts}
         evidence, keys = lake.read("evidence", snapshot), lake.keys(snapshot)
-        return cls._of(columns, evidence, keys, dict(snapshot.coverage), catalog, snapshot.fingerprint)
+        history = cls._of(columns, evidence, keys, dict(snapshot.coverage), catalog, snapshot.fingerprint)
+        return history if facts else replace(history, _unread=pieces)
 
     @classmethod
     def of(
@@ -124,6 +127,7 @@ class History:
         heard = [
             pd.Series(np.minimum.reduceat(c.known, c.starts[:-1]), c.keys) for c in self.columns.values() if len(c)
         ]
+        heard += [known_since(pieces) for pieces in self._unread.values()]
         heard += [f.set_index(end)["known_from"] for f in self.graph.links.values() for end in ("child", "parent")]
         if not heard:
             return np.full(len(self.entities_of[entity_type]), FOREVER, np.int64)
@@ -230,13 +234,20 @@ class History:
 
 def columns_read(catalog: Catalog) -> dict[str, tuple[str, ...]]:
     """Every source the catalogue's features, labels, triggers and visitors read, with the columns they need."""
-    read: dict[str, set[str]] = {}
-    features = [*catalog.features, *(catalog.visitors.features if catalog.visitors else ())]
-    for feature in features:
-        names = read.setdefault(feature.source, set())
-        names |= {c.column for conditions in feature.filters for c in conditions}
-        names |= {feature.column} if feature.column else set()
+    visitors = catalog.visitors
+    read = {k: set(v) for k, v in read_by([*catalog.features, *(visitors.features if visitors else ())]).items()}
     events = [event for task in catalog.tasks for event in task.events]
-    for event in [*events, catalog.visitors.asked] if catalog.visitors else events:
+    for event in [*events, visitors.asked] if visitors else events:
         read.setdefault(event.source, set()).update(c.column for c in event.conditions)
     return {name: tuple(sorted(names)) for name, names in read.items()}
+
+
+def known_since(pieces: Pieces) -> pd.Series:
+    """Per key when the first of its rows became known, read piece by piece."""
+    first: pd.Series = pd.Series(dtype=np.int64)
+    for piece in range(len(pieces.counts)):
+        table = pieces.read(piece, ["key_id", "known_at"])
+        keys, starts = runs_of_keys(table["key_id"].to_numpy(), 0)
+        if len(keys):
+            first = pd.concat([first, pd.Series(np.minimum.reduceat(int64(table["known_at"]), starts), keys)])
+    return first.groupby(level=0).min()

@@ -193,6 +193,18 @@ def compile_features(features: tuple[Feature, ...]) -> tuple[Step, ...]:
     )
 
 
+def read_by(features: Sequence[Feature]) -> dict[str, tuple[str, ...]]:
+    """Per source the columns some features test, aggregate or pair cases by."""
+    read: dict[str, set[str]] = {}
+    for feature in features:
+        names = read.setdefault(feature.source, set())
+        names |= {c.column for conditions in feature.filters for c in conditions}
+        names |= {feature.column} if feature.column else set()
+        if emission(feature).kind == CASES:
+            names |= {c.name for c in source(feature.source).columns if c.kind == "case" or c.name == "state"}
+    return {name: tuple(sorted(names)) for name, names in read.items()}
+
+
 def emission(feature: Feature) -> Emission:
     """What a feature asks of the kernel."""
     aggregate, ever = _AGGREGATES[feature.aggregate], feature.window is None

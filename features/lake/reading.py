@@ -60,17 +60,8 @@ class Pieces:
     def read(self, piece: int, names: Sequence[str]) -> pa.Table:
         """Columns of one piece, texts as dictionaries. Raises `LakeError` naming a file that is damaged or missing."""
         file, group = self.groups[piece]
-        schema = _schema(self.source)
-        texts = [n for n in names if n in schema.names and schema.field(n).type == pa.string()]
         with store.blaming(self.root, [file]):
-            stored = pq.ParquetFile(self.root / file.path, read_dictionary=texts)
-            with stored as parquet:
-                held = [n for n in names if n in parquet.schema_arrow.names]
-                table = parquet.read_row_group(group, columns=held, use_threads=False)
-        lacking = [schema.field(n) for n in names if n not in held]  # declared after the file was written
-        for field in lacking:
-            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
-        return table
+            return store.read_group(self.root / file.path, group, names, _schema(self.source))
 
 
 @dataclass(frozen=True)

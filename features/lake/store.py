@@ -55,6 +55,17 @@ def read(root: Path, files: Sequence[StoredFile], schema: pa.Schema) -> pa.Table
     return pa.concat_tables([schema.empty_table(), *parts], promote_options="default").select(schema.names)
 
 
+def read_group(path: Path, group: int, names: Sequence[str], schema: pa.Schema) -> pa.Table:
+    """Columns of one row group, texts as dictionaries; one of the schema that the file lacks is null."""
+    texts = [n for n in names if n in schema.names and schema.field(n).type == pa.string()]
+    with pq.ParquetFile(path, read_dictionary=texts) as parquet:
+        held = [n for n in names if n in parquet.schema_arrow.names]
+        table = parquet.read_row_group(group, columns=held, use_threads=False)
+    for field in [schema.field(n) for n in names if n not in held]:
+        table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table
+
+
 def batches(con: duckdb.DuckDBPyConnection, select: str, schema: pa.Schema) -> Iterator[pa.Table]:
     """The result of a SELECT in tables of bounded size, in order, cast to the schema. Exhaust it before the next."""
     for batch in con.sql(select).to_arrow_reader(BATCH):

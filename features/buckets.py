@@ -1,0 +1,221 @@
+"""Features of a lake that does not fit into memory: entities are dealt into buckets, and each bucket is a block.
+
+Facts lie in the lake by key, and whose a key is changes, so the rows are dealt out first: one pass over the lake writes
+to every bucket the rows of the keys its entities are read through (as a hash join spills its partitions). A bucket then
+holds all its features need, and is computed like any other block, by the one kernel. Both passes are lists of
+independent tasks, which is how a cluster runs them too (`features.spark`).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.block import Block
+from features.bound import Coverage
+from features.columns import Columns
+from features.decode import hashes, runs_of_keys
+from features.facts import TIME, source
+from features.feature import Feature
+from features.history import History
+from features.identity.reach import Reach
+from features.lake import Lake, Snapshot
+from features.lake.store import read_group
+from features.plan import compile_features, read_by
+
+_SPINE = ("key_id", "at", "known_at", "until")
+_RECTANGLES = ("entity", "key", "at_from", "at_to", "known_from", "known_to")
+
+
+@dataclass(frozen=True)
+class Division:
+    """What is asked, dealt into buckets that lie in a folder: p pairs, ``buckets`` blocks, ``tasks`` to deal the rows.
+
+    It can be sent to other processes that see the folder and the lake.
+    """
+
+    folder: Path
+    lake: Lake
+    version: int
+    entity_type: str
+    features: tuple[Feature, ...]
+    buckets: int
+    tasks: int
+    coverage: dict[str, Coverage] = field(default_factory=dict)
+
+    def deal(self, task: int) -> int:
+        """How many rows a task wrote: its share of the pieces of every source, each row to the buckets that read it."""
+        snapshot = self.lake.snapshot(self.version)
+        return sum(self._deal(task, name, names, snapshot) for name, names in read_by(self.features).items())
+
+    def block(self, bucket: int) -> Block:
+        """The rows and the reach of a bucket's entities."""
+        columns = {
+            name: Columns(name, _Dealt(name, sorted(self._rows(name).glob(f"*-{bucket}.parquet"))), names)
+            for name, names in read_by(self.features).items()
+        }
+        own = {path.stem: path for path in (self.folder / "own").iterdir()}
+        parents = {path.stem: path for path in (self.folder / "parents").iterdir()}
+        return Block(
+            columns,
+            self.coverage,
+            cache(lambda entity_type: _reach(own[entity_type] / f"{bucket}.parquet")),
+            cache(lambda _, parent_type: _reach(parents[parent_type] / f"{bucket}.parquet")),
+        )
+
+    def pairs(self, bucket: int) -> tuple[np.ndarray, np.ndarray]:
+        """(entity, cutoff) of the bucket's pairs, each (q,) int64."""
+        table = pq.read_table(self.folder / "pairs" / f"{bucket}.parquet")
+        return np.array(table["entity"]), np.array(table["cutoff"])
+
+    def frame(self, bucket: int) -> pd.DataFrame:
+        """The bucket's pairs as columns ``entity`` and ``cutoff`` (UTC), and their features."""
+        entity, cutoff = self.pairs(bucket)
+        values = self.block(bucket).frame(self.entity_type, entity, cutoff, self.features)
+        return labelled(entity, cutoff, values)
+
+    def _rows(self, name: str) -> Path:
+        return self.folder / "rows" / name
+
+    def _deal(self, task: int, name: str, names: Sequence[str], snapshot: Snapshot) -> int:
+        pieces = self.lake.pieces(name, snapshot)
+        rank = "rank" if pieces.has("rank") else "id"
+        key, bucket = np.load(self.folder / "readers" / f"{name}.npy", mmap_mode="r")
+        share = np.array_split(np.arange(len(pieces.counts)), self.tasks)[task]
+        written = 0
+        with ExitStack() as stack:
+            writers: dict[int, pq.ParquetWriter] = {}
+            for piece in share:
+                table = pieces.read(int(piece), [*_SPINE, rank, *names])
+                if rank == "id":
+                    place = table.schema.get_field_index("id")
+                    table = table.set_column(place, "rank", pa.array(hashes(table["id"].cast(pa.string()))))
+                for b, rows in _readers(table["key_id"].to_numpy(), np.asarray(key), np.asarray(bucket)):
+                    if b not in writers:
+                        path = self._rows(name) / f"{task:06d}-{b}.parquet"
+                        writers[b] = stack.enter_context(pq.ParquetWriter(path, table.schema, compression="lz4"))
+                    writers[b].write_table(table.take(pa.array(rows)))
+                    written += len(rows)
+        return written
+
+
+def divide(
+    who: History,
+    lake: Lake,
+    snapshot: Snapshot,
+    entity_type: str,
+    entities: np.ndarray,
+    cutoffs: np.ndarray,
+    features: Sequence[Feature],
+    buckets: int,
+    tasks: int,
+    folder: Path,
+) -> Division:
+    """Deals p pairs, and what is known of their reach, into buckets in a new folder; `Division.deal` deals the rows.
+
+    ``who``: a history of the same snapshot; its facts are not looked at. ``entities``, ``cutoffs`` (p,) int64.
+    """
+    for sub in ("own", "parents", "readers", "rows", "pairs"):
+        (folder / sub).mkdir(parents=True)
+    entities, cutoffs = np.asarray(entities, np.int64), np.asarray(cutoffs, np.int64)
+    _write_buckets(folder / "pairs", {"entity": entities, "cutoff": cutoffs}, bucket_of(entities, buckets), buckets)
+    asked = pd.unique(entities)
+    own = {entity_type: _of_bucket(who.reach(entity_type), asked, bucket_of(asked, buckets))}
+    readers: dict[str, list[pd.DataFrame]] = {}
+    up: dict[str, pd.DataFrame] = {}
+    for step in compile_features(tuple(features)):
+        parent = step.of or step.via
+        if parent and parent not in up:
+            up[parent] = _of_bucket(who.parents(entity_type, parent), asked, bucket_of(asked, buckets))
+        if step.of and step.of not in own:
+            pairs = up[step.of][["key", "bucket"]].drop_duplicates()
+            own[step.of] = _of_bucket(who.reach(step.of), pairs["key"].to_numpy(), pairs["bucket"].to_numpy())
+        read = up[step.via] if step.via else own[step.of or entity_type]
+        readers.setdefault(step.plan.source, []).append(read[["key", "bucket"]])
+    for kind, reaches in (("own", own), ("parents", up)):
+        for name, frame in reaches.items():
+            (folder / kind / name).mkdir()
+            bucket = frame["bucket"].to_numpy()
+            _write_buckets(folder / kind / name, {n: frame[n].to_numpy() for n in _RECTANGLES}, bucket, buckets)
+    for name, frames in readers.items():
+        pairs = pd.concat(frames).drop_duplicates().sort_values(["key", "bucket"])
+        np.save(folder / "readers" / f"{name}.npy", pairs[["key", "bucket"]].to_numpy(np.int64).T.copy())
+        (folder / "rows" / name).mkdir()
+    return Division(folder, lake, snapshot.version, entity_type, tuple(features), buckets, tasks, dict(who.coverage))
+
+
+def bucket_of(entities: np.ndarray, buckets: int) -> np.ndarray:
+    """(p,) int64: the bucket of each entity, by a hash of its id (the finisher of SplitMix64)."""
+    x = np.asarray(entities, np.int64).view(np.uint64)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((x ^ (x >> np.uint64(31))) % np.uint64(buckets)).astype(np.int64)
+
+
+def labelled(entity: np.ndarray, cutoff: np.ndarray, values: pd.DataFrame) -> pd.DataFrame:
+    """``values`` behind the columns ``entity`` (int64) and ``cutoff`` (UTC instants)."""
+    times = pd.to_datetime(cutoff, unit="us", utc=True).as_unit("us")
+    return pd.concat([pd.DataFrame({"entity": entity, "cutoff": times}), values], axis=1)
+
+
+class _Dealt:
+    """The rows of one source in one bucket: every row group of its files is a piece."""
+
+    def __init__(self, name: str, paths: Sequence[Path]) -> None:
+        self._schema = source(name).schema.append(pa.field("until", TIME))
+        counts = [(path, group, rows) for path in paths for group, rows in enumerate(_group_rows(path))]
+        self._groups = [(path, group) for path, group, _ in counts]
+        self.counts = [rows for _, _, rows in counts]
+
+    def read(self, piece: int, names: Sequence[str]) -> pa.Table:
+        return read_group(*self._groups[piece], names, self._schema)
+
+    def has(self, name: str) -> bool:
+        return name == "rank" or name in self._schema.names
+
+
+def _group_rows(path: Path) -> list[int]:
+    metadata = pq.read_metadata(path)
+    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
+def _readers(keys: np.ndarray, key: np.ndarray, bucket: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """(bucket, rows) of one piece, whose rows are grouped by ``keys``, by the rising readers (key, bucket)."""
+    run_keys, starts = runs_of_keys(keys, 0)
+    ends = np.append(starts[1:], len(keys))
+    low = np.searchsorted(key, run_keys, "left")
+    count = np.searchsorted(key, run_keys, "right") - low
+    run = np.repeat(np.arange(len(run_keys)), count)
+    reader = bucket[np.repeat(low, count) + np.arange(len(run)) - np.repeat(np.cumsum(count) - count, count)]
+    for b in np.unique(reader):
+        mine = run[reader == b]
+        length = ends[mine] - starts[mine]
+        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        yield int(b), np.repeat(starts[mine], length) + within
+
+
+def _of_bucket(reach: Reach, entities: np.ndarray, bucket: np.ndarray) -> pd.DataFrame:
+    """The rectangles of each ``entities[i]`` with ``bucket[i]``, both (m,)."""
+    pair, row = reach.rows(entities)
+    frame = pd.DataFrame({name: getattr(reach, name)[row] for name in _RECTANGLES})
+    return frame.assign(bucket=bucket[pair])
+
+
+def _write_buckets(folder: Path, columns: dict[str, np.ndarray], bucket: np.ndarray, buckets: int) -> None:
+    order = np.argsort(bucket, kind="stable")
+    bounds = np.searchsorted(bucket[order], np.arange(buckets + 1))
+    for b in range(buckets):
+        rows = order[bounds[b] : bounds[b + 1]]
+        pq.write_table(pa.table({n: c[rows] for n, c in columns.items()}), folder / f"{b}.parquet", compression="lz4")
+
+
+def _reach(path: Path) -> Reach:
+    table = pq.read_table(path)
+    frame = pd.DataFrame({name: np.array(table[name]) for name in _RECTANGLES})
+    return Reach.of(frame.rename(columns={"key": "child", "entity": "parent"}))
