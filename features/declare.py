@@ -83,7 +83,7 @@ class Catalog:
                 raise DeclarationError(f"{place}: no feature '{name}'")
         for rule in task.eligible:
             rule.check(named[rule.feature], place)
-        above = self._above(task.entity)
+        above = self.above(task.entity)
         for feature in (*self.task_features(task), *(named[rule.feature] for rule in task.eligible)):
             reached = feature.of or feature.via
             if reached and reached not in above:
@@ -91,7 +91,7 @@ class Catalog:
                     f"{place} reads {feature.name}: no link leads from '{task.entity}' to '{reached}'"
                 )
 
-    def _above(self, entity: str) -> set[str]:
+    def above(self, entity: str) -> set[str]:
         """The types of keys that links lead to from a type, over one or several."""
         found: set[str] = set()
         level = {entity}
