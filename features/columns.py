@@ -27,7 +27,7 @@ FOREVER = 2**62
 EVER_AGO = -(2**62)
 LARGEST = 1e15
 """The greatest amount a number may have: sums of any number of them stay exact."""
-_KEPT_BITS = 4
+_KEPT_BITS = 16
 _SPINE = ("key_id", "at", "known_at", "until")
 
 

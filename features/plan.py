@@ -147,7 +147,7 @@ def compile_plan(
     """
     filters = filters or filters_of(source_name, emissions)
     columns = tuple(sorted({e.column for e in emissions if e.column}))
-    edges = sorted({edge for e in emissions for edge in e.edges})
+    edges = sorted({edge for e in emissions for edge in e.edges} | _ever(emissions))
     asked = [
         [(filters.index(f), e.kind, columns.index(e.column) if e.column else -1) for f in e.filters] for e in emissions
     ]
@@ -166,6 +166,11 @@ def compile_plan(
         edges=np.array(edges, np.int64),
         outputs=np.array(outputs, np.int64).reshape(-1, 7),
     )
+
+
+def _ever(emissions: Sequence[Emission]) -> set[int]:
+    """How long a case is open is counted from openings before any window."""
+    return {EVER_AGO} if any(e.aggregate == OPEN_AGE for e in emissions) else set()
 
 
 def filters_of(source_name: str, emissions: Sequence[Emission]) -> tuple[tuple[Condition, ...], ...]:
