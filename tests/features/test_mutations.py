@@ -119,7 +119,7 @@ def copy_sources(copy: Path, changed: str | None = None) -> None:
     """The sources and tests, and of the compiled code what does not read the changed file (a stale copy of its
     constants or functions would hide the mutation)."""
     for folder in ("features", "tests"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("*.pyc"))
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("*.pyc", "*.tmp.*"))
     shutil.copy(ROOT / "pyproject.toml", copy)
     for file in (copy / "features").rglob("*.py"):
         if "njit" in file.read_text() and changed in read_by(file, copy):
@@ -137,8 +137,9 @@ def read_by(file: Path, root: Path) -> set[str]:
             continue
         found.add(name)
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                module = root.joinpath(*node.module.split("."))
-                candidates = [module, *(module / alias.name for alias in node.names)]
-                waiting += [p for c in candidates for p in (c.with_suffix(".py"), c / "__init__.py") if p.is_file()]
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                above = getattr(node, "module", None) or ""
+                names = [above, *(f"{above}.{alias.name}" for alias in node.names)]
+                modules = [root.joinpath(*name.strip(".").split(".")) for name in names]
+                waiting += [p for m in modules for p in (m.with_suffix(".py"), m / "__init__.py") if p.is_file()]
     return found
