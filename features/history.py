@@ -52,11 +52,12 @@ class History:
         """
         snapshot = snapshot or lake.snapshot()
         read = columns_read(catalog)
-        pieces = {name: lake.pieces(name, snapshot) for name in read if snapshot.files.get(name)}
-        columns = {name: Columns(name, found, read[name]) for name, found in pieces.items() if facts}
+        held = [name for name in read if snapshot.files.get(name)]
+        columns = {name: lake.columns(name, read[name], snapshot) for name in held if facts}
+        unread = {name: lake.pieces(name, snapshot) for name in held if not facts}
         evidence, keys = lake.read("evidence", snapshot), lake.keys(snapshot)
         history = cls._of(columns, evidence, keys, dict(snapshot.coverage), catalog, snapshot.fingerprint)
-        return history if facts else replace(history, _unread=pieces)
+        return replace(history, _unread=unread)
 
     @classmethod
     def of(

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from features.columns import Pieces
+from features.columns import Columns, Pieces
 from features.facts import source as declared
 from features.identity.keys import KEYS
 from features.lake import compaction, reading, revisions, store
@@ -88,6 +88,11 @@ class Lake:
         """The same facts as `read`, to be decoded column by column on all cores (`features.columns.Columns`)."""
         with at_work(self.root):
             return reading.pieces(self.root, self._now(snapshot), declared(source))
+
+    def columns(self, source: str, names: Sequence[str] = (), snapshot: Snapshot | None = None) -> Columns:
+        """The same facts as the arrays the kernel reads; ``names`` are decoded at once, others when asked for."""
+        with at_work(self.root):
+            return Columns(source, self.pieces(source, snapshot), names)
 
     def keys(self, snapshot: Snapshot | None = None) -> pa.Table:
         """Every key: key_id (int64), key_type (string), hash (32 bytes), sorted by key_id."""

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 
 from features.facts import Source
 from features.lake import revisions, store
-from features.lake.commits import StoredFile
+from features.lake.commits import LakeError, StoredFile
 from features.lake.forgetting import veils
+from features.lake.presence import at_work
 from features.lake.snapshot import Snapshot
 
 _STRUCK_BY = ("key_id", "at", "other_id")
@@ -58,9 +59,11 @@ class Pieces:
         return name in self.names
 
     def read(self, piece: int, names: Sequence[str]) -> pa.Table:
-        """Columns of one piece, texts as dictionaries. Raises `LakeError` naming a file that is damaged or missing."""
+        """Columns of one piece, texts as dictionaries. Raises `LakeError` naming a file that is damaged or gone."""
         file, group = self.groups[piece]
-        with store.blaming(self.root, [file]):
+        with at_work(self.root), store.blaming(self.root, [file]):
+            if not (self.root / file.path).exists():
+                raise LakeError(f"{self.root / file.path} is gone: somebody was forgotten since; read the lake anew")
             return store.read_group(self.root / file.path, group, names, _schema(self.source))
 
 
