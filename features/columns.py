@@ -179,6 +179,17 @@ class Columns:
         """(n,) bool: the rows that meet every condition."""
         return self.bits((conditions,)) > 0
 
+    def stored(self, rows: np.ndarray, names: Sequence[str]) -> pa.Table:
+        """Columns of these rows, in their order, as they are stored: read anew, piece by piece."""
+        schema = source(self.source).schema.append(pa.field("until", TIME))
+        wanted = pa.schema([schema.field(name) for name in names])
+        order, parts = np.argsort(rows, kind="stable"), [wanted.empty_table()]
+        piece = np.searchsorted(self._offsets, rows[order], "right") - 1
+        for p in np.unique(piece):
+            within = rows[order][piece == p] - self._offsets[p]
+            parts.append(self._piece(int(p), names).take(pa.array(within)).cast(wanted))
+        return pa.concat_tables(parts).take(pa.array(np.argsort(order, kind="stable")))
+
     def _decode(self, names: Sequence[str]) -> None:
         """Reads columns of all pieces at once on all cores, each piece to its place."""
         names = list(dict.fromkeys(names))
@@ -194,10 +205,8 @@ class Columns:
         ends: list[tuple[np.ndarray, np.ndarray]] = [(decode.NO_ROWS, decode.NO_ROWS)] * (len(self._offsets) - 1)
 
         def place(piece: int) -> None:
-            table = self._pieces.read(piece, names)
+            table = self._piece(piece, names)
             rows = slice(int(self._offsets[piece]), int(self._offsets[piece + 1]))
-            if table.num_rows != rows.stop - rows.start:
-                raise ValueError(f"{self.source}: the lake was changed by forgetting since it was read; read it anew")
             for name in names:
                 column = table[name]
                 if name == "key_id":
@@ -222,6 +231,12 @@ class Columns:
         self._rank = self._rank if rank is None else rank
         for name, found in codes.items():
             self._codes[name] = found, self._one_vocabulary(name, found, words[name])
+
+    def _piece(self, piece: int, names: Sequence[str]) -> pa.Table:
+        table = self._pieces.read(piece, names)
+        if table.num_rows != self._offsets[piece + 1] - self._offsets[piece]:
+            raise ValueError(f"{self.source}: the lake was changed by forgetting since it was read; read it anew")
+        return table
 
     def _checked(self, name: str, column: pa.ChunkedArray) -> np.ndarray:
         if source(self.source).column(name).kind == "time":

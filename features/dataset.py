@@ -144,17 +144,21 @@ def eligible_pairs(history: History, task: Task, start: int, end: int) -> tuple[
     objects to profiling, so only to be counted.
     """
     if isinstance(task.cutoffs, Calendar):
-        instants = calendar_cutoffs(task.cutoffs.every, start, end)
-        entities = history.entities_of[task.entity]
-        entity, cutoff = np.tile(entities, len(instants)), np.repeat(instants, len(entities))
-        heard_of = np.tile(history.first_known(task.entity), len(instants)) < cutoff
-        entity, cutoff = entity[heard_of], cutoff[heard_of]
-        standing = history.standing(task.entity, entity, cutoff)
-        entity, cutoff = entity[standing], cutoff[standing]
+        entity, cutoff = everybody(history, task.entity, calendar_cutoffs(task.cutoffs.every, start, end))
     else:
         entity, cutoff = _triggered(history, task.entity, task.cutoffs.event, start, end)
     kept = history.eligible(task, entity, cutoff)
     return entity[kept], cutoff[kept]
+
+
+def everybody(history: History, entity_type: str, instants: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(entity, cutoff), each (n,) int64: at each of ``instants`` (k,) who was heard of by then, but no aliases."""
+    entities = history.entities_of[entity_type]
+    entity, cutoff = np.tile(entities, len(instants)), np.repeat(instants, len(entities))
+    heard_of = np.tile(history.first_known(entity_type), len(instants)) < cutoff
+    entity, cutoff = entity[heard_of], cutoff[heard_of]
+    standing = history.standing(entity_type, entity, cutoff)
+    return entity[standing], cutoff[standing]
 
 
 def calendar_cutoffs(every: str, start: int, end: int) -> np.ndarray:
