@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -49,15 +50,25 @@ class Division:
     tasks: int
     coverage: dict[str, Coverage] = field(default_factory=dict)
 
-    def deal(self, task: int) -> int:
-        """How many rows a task wrote: its share of the pieces of every source, each row to the buckets that read it."""
+    def deal(self, task: int) -> np.ndarray:
+        """(buckets,) int64: the rows a task wrote, of its share of the pieces of every source, to those that read them.
+
+        A task may be run again, also while it runs elsewhere: a file is there whole or not at all.
+        """
         snapshot = self.lake.snapshot(self.version)
-        return sum(self._deal(task, name, names, snapshot) for name, names in read_by(self.features).items())
+        written = np.zeros(self.buckets, np.int64)
+        for name, names in read_by(self.features).items():
+            self._deal(task, name, names, snapshot, written)
+        return written
+
+    def dealt(self, bucket: int) -> int:
+        """How many rows lie in a bucket, of all sources: when all tasks are done, the sum of what they wrote to it."""
+        return sum(sum(_group_rows(path)) for name in read_by(self.features) for path in self._files(name, bucket))
 
     def block(self, bucket: int) -> Block:
         """The rows and the reach of a bucket's entities."""
         columns = {
-            name: Columns(name, _Dealt(name, sorted(self._rows(name).glob(f"*-{bucket}.parquet"))), names)
+            name: Columns(name, _Dealt(name, self._files(name, bucket)), names)
             for name, names in read_by(self.features).items()
         }
         own = {path.stem: path for path in (self.folder / "own").iterdir()}
@@ -83,12 +94,16 @@ class Division:
     def _rows(self, name: str) -> Path:
         return self.folder / "rows" / name
 
-    def _deal(self, task: int, name: str, names: Sequence[str], snapshot: Snapshot) -> int:
+    def _files(self, name: str, bucket: int) -> list[Path]:
+        return sorted(self._rows(name).glob(f"*-{bucket}.parquet"))
+
+    def _deal(self, task: int, name: str, names: Sequence[str], snapshot: Snapshot, written: np.ndarray) -> None:
         pieces = self.lake.pieces(name, snapshot)
         rank = "rank" if pieces.has("rank") else "id"
         key, bucket = np.load(self.folder / "readers" / f"{name}.npy", mmap_mode="r")
         share = np.array_split(np.arange(len(pieces.counts)), self.tasks)[task]
-        written = 0
+        own = uuid4().hex
+        files: dict[Path, Path] = {}
         with ExitStack() as stack:
             writers: dict[int, pq.ParquetWriter] = {}
             for piece in share:
@@ -99,10 +114,12 @@ class Division:
                 for b, rows in _readers(table["key_id"].to_numpy(), np.asarray(key), np.asarray(bucket)):
                     if b not in writers:
                         path = self._rows(name) / f"{task:06d}-{b}.parquet"
-                        writers[b] = stack.enter_context(pq.ParquetWriter(path, table.schema, compression="lz4"))
+                        files[path] = path.with_suffix(f".{own}")
+                        writers[b] = stack.enter_context(pq.ParquetWriter(files[path], table.schema, compression="lz4"))
                     writers[b].write_table(table.take(pa.array(rows)))
-                    written += len(rows)
-        return written
+                    written[b] += len(rows)
+        for path, unfinished in files.items():
+            unfinished.replace(path)
 
 
 def divide(
