@@ -10,9 +10,9 @@ from features.simulator import DEFAULT, fingerprint, simulate
 from features.simulator.pinned import BARS, Bar, pins
 
 ROWS = {
-    "calendar": 11,
+    "calendar": 23,
     "contact": 1211,
-    "evidence": 1984,
+    "evidence": 1986,
     "faults": 51,
     "journey": 2499,
     "profile": 277,

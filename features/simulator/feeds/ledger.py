@@ -4,6 +4,7 @@ A row is delivered with the month in which it became known, so a late row comes 
 their rows (deliver late, twice, damaged, or not at all, and correct them later) happens here and moves nobody.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,10 @@ LAGS: dict[str, tuple[float, float]] = {
 
 LATE_SPREAD = 1.0
 """Standard deviation of the logarithm of late rows' delays: one in a hundred takes ten times the median."""
+
+
+FIRST_STATED = 10**12
+"""The ids of rows that are stated at the beginning come after all others."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +74,15 @@ class Ledger:
         """Note rows: ``key`` are indices into that key type; ``owner`` whose customer relation bounds them in time
         (``None``: nobody's). Columns are a word, codes, numbers, flags or instants; what is not given is null.
         """
-        n = len(key)
-        if not self.open or n == 0:
-            return
-        chunk: Chunk = {
-            "key_type": np.full(n, KEY_TYPES.index(key_type), np.int8),
-            "key": np.array(key, np.int64),
-            "at": np.array(at, np.int64),
-            "owner": np.full(n, -1) if owner is None else np.array(owner, np.int64),
-        }
-        chunk |= {name: coded(source, name, columns.get(name), n) for name in own_columns(source)}
-        self._chunks[source].append(chunk)
+        if self.open and len(key):
+            self._chunks[source].append(_chunk(source, key_type, key, at, owner, columns))
+
+    def state(self, source: str, key_type: str, key: np.ndarray, at: int, **columns: Value) -> None:
+        """Note rows that the first delivery begins with: known at once, of nobody, and no other row's chances move."""
+        rows = _chunk(source, key_type, key, np.full(len(key), at), None, columns)
+        rows |= {"id": FIRST_STATED + np.arange(len(key)), "known_at": rows["at"], "void": np.zeros(len(key), bool)}
+        if self.open:
+            self._waiting[source] = joined_chunks(source, [self._waiting[source], rows])
 
     def deliver(self, joined: np.ndarray, ended: np.ndarray, start: int, end: int) -> list[Batch]:
         """The batches of all rows known before ``end``, less those outside their owner's time as a customer."""
@@ -132,3 +135,21 @@ class Ledger:
         """The rows, some of them twice."""
         again = self._draws.stream(f"resent rows of {source}").random(len(rows)) < self._feeds.resent_share
         return np.concatenate([rows, rows[again]])
+
+
+def _chunk(
+    source: str,
+    key_type: str,
+    key: np.ndarray,
+    at: np.ndarray,
+    owner: np.ndarray | None,
+    columns: Mapping[str, Value],
+) -> Chunk:
+    n = len(key)
+    chunk: Chunk = {
+        "key_type": np.full(n, KEY_TYPES.index(key_type), np.int8),
+        "key": np.array(key, np.int64),
+        "at": np.array(at, np.int64),
+        "owner": np.full(n, -1) if owner is None else np.array(owner, np.int64),
+    }
+    return chunk | {name: coded(source, name, columns.get(name), n) for name in own_columns(source)}

@@ -8,7 +8,7 @@ from features.facts import TIME
 from features.simulator.feeds import mails, phones
 from features.simulator.feeds.phones import NUMBERS
 from features.simulator.feeds.scramble import shuffled
-from features.simulator.vocabulary import KEY_TYPES
+from features.simulator.vocabulary import KEY_TYPES, REGIONS
 
 __all__ = ["NUMBERS", "ids", "instants", "keys"]
 
@@ -56,7 +56,7 @@ def keys(types: np.ndarray, indices: np.ndarray) -> pa.Array:
 
 def _spell(key_type: str, index: np.ndarray) -> pa.Array:
     if key_type == "market":
-        return pa.array(["all"] * len(index), pa.string())
+        return pa.array(REGIONS).take(pa.array(index))
     if key_type == "msisdn":
         return phones.spelled(index)
     if key_type == "email":

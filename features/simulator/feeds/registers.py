@@ -123,7 +123,10 @@ def _mix_up(world: World, who: np.ndarray) -> None:
 
 
 def open_books(world: World) -> None:
-    """The first deliveries: every present customer, and every browser whose owner is already known."""
+    """The first deliveries: where every site lies, every present customer, every browser whose owner is known."""
+    sites = np.arange(len(world.sites))
+    stated = {"other_type": "market", "other": world.sites.region, "state": "linked"}
+    world.ledger.state("evidence", "site", sites, world.now, **stated)
     living = world.people.living(world.now)
     introduce(world, living, np.full(len(living), world.now))
     cookies = world.cookies

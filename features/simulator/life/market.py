@@ -13,7 +13,6 @@ ANNOUNCED_DAYS = 40
 
 RISE_BY = (1.03, 1.07)
 _NEVER = -(10**6)
-_ALL = np.zeros(1, np.int64)
 
 
 def outside(realms: int) -> Markets:
@@ -36,15 +35,15 @@ def turn(world: World) -> None:
 
 def _rivals(world: World) -> None:
     markets = world.markets
-    for region, name in enumerate(REGIONS):
+    for region in range(len(REGIONS)):
         if markets.rival[0, region] == world.day - 1:
-            _note(world, "rival_campaign", 0.0, name)
+            _note(world, "rival_campaign", 0.0, region)
         chance = world.scenario.rival_campaigns_yearly / 365.25
         starts = world.roll_lanes("rivals", derived(markets.lane, region)) < chance
         starts &= markets.rival[:, region] < world.day
         markets.rival[starts, region] = world.day + CAMPAIGN_DAYS - 1
         if starts[0]:
-            _note(world, "rival_campaign", 1.0, name)
+            _note(world, "rival_campaign", 1.0, region)
 
 
 def _announce(world: World) -> None:
@@ -74,6 +73,8 @@ def rise_due(world: World, who: np.ndarray) -> np.ndarray:
     return world.markets.rise[world.people.realm[who]] == world.day
 
 
-def _note(world: World, kind: str, value: float, region: str | None = None) -> None:
-    where = {} if region is None else {"region": region}
-    world.ledger.add("calendar", "market", _ALL, np.full(1, world.now), None, kind=kind, value=round(value, 4), **where)
+def _note(world: World, kind: str, value: float, region: int | None = None) -> None:
+    """In the calendar of a region's market, or of every one's."""
+    market = np.arange(len(REGIONS)) if region is None else np.array([region])
+    at = np.full(len(market), world.now)
+    world.ledger.add("calendar", "market", market, at, None, kind=kind, value=round(value, 4), region=market)
