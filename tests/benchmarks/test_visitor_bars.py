@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import visitor_bars as bars
 
 from features.catalog import CATALOG
 from features.history import History
@@ -19,6 +18,7 @@ from features.lake import Lake
 from features.simulator import truth
 from features.simulator.deliver import deliver
 from features.visitors import NAMED, build_visitors
+from tests.benchmarks import visitor_bars as bars
 from training.fit import Settings
 from training.split import Windows, windows
 from training.visitors import VisitorRecord, train_visitors
