@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from commands import answers, demo, facts, identity, levels, models, privacy, registers
+from commands import answers, demo, facts, identity, levels, models, privacy, registers, values
 from commands.common import say
 
 _PUBLIC = {
@@ -26,6 +26,9 @@ _PUBLIC = {
     "Feature": "features.declare",
     "Task": "features.declare",
     "Catalog": "features.declare",
+    "frame": "features.told.frame",
+    "describe": "features.told.describe",
+    "explain": "features.told.explain",
     "build": "features.dataset",
     "load_workspace": "features.workspace",
     "simulate": "features.simulator",
@@ -54,6 +57,9 @@ app.command("simulate")(facts.simulate)
 app.command("propose")(registers.propose)
 app.command("link")(identity.link)
 app.command("who")(identity.who)
+app.command("describe")(values.describe)
+app.command("features")(values.features)
+app.command("explain")(values.explain)
 app.command("train")(models.train)
 app.command("roll-up")(levels.roll_up)
 app.command("forget")(privacy.forget)

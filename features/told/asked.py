@@ -33,8 +33,10 @@ def micros(said: Any) -> int:
     """UTC microseconds of one instant: an ISO text or a ``datetime`` with its zone, a date (its UTC midnight), or
     such microseconds as an integer. Raises `AskedError`.
     """
-    if isinstance(said, bool) or said is None or said is pd.NaT:
-        raise AskedError(f"{said!r} is not an instant")
+    if said is None or said is pd.NaT or said != said:
+        raise AskedError("no instant is given")
+    if isinstance(said, bool):
+        raise AskedError(f"{said} is not an instant")
     if isinstance(said, int | np.integer):
         return _in_range(int(said))
     parsed = _parsed(said) if isinstance(said, str) else said
@@ -104,20 +106,32 @@ def catalog_of(workspace: Workspace | Catalog | Path | str | None) -> Catalog:
     return load_workspace(None if workspace is None else Path(workspace)).catalog
 
 
-def chosen(
-    catalog: Catalog, features: str | Feature | Iterable[str | Feature] | None, entity_type: str
-) -> tuple[Feature, ...]:
-    """The features meant, in their order: names of the catalogue's or declarations; by default the catalogue's, but
-    for those no link leads to from the entities. Raises `AskedError` for an unknown name, saying the nearest.
+Features = str | Feature | Iterable[str | Feature] | None
+"""Names of a catalogue's features, or declarations; ``None``: all there are."""
+
+
+def declared(catalog: Catalog, features: Features) -> tuple[Feature, ...]:
+    """The features meant, in their order. Raises `AskedError` for an unknown name, saying the nearest."""
+    if features is None:
+        return catalog.features
+    named = {f.name: f for f in catalog.features}
+    asked = [features] if isinstance(features, str | Feature) else features
+    found = tuple(f if isinstance(f, Feature) else _named(named, f) for f in asked)
+    once("feature", [f.name for f in found])
+    return found
+
+
+def chosen(catalog: Catalog, features: Features, entity_type: str) -> tuple[Feature, ...]:
+    """The features meant (`declared`), to be asked of entities of a type; of all there are, those links lead to.
+
+    Raises `AskedError` for one that no link leads to from there, `DeclarationError` for one over a source that may
+    not be used for profiling.
     """
     check_type(catalog, entity_type)
     above = catalog.above(entity_type)
     if features is None:
         return tuple(f for f in catalog.features if (f.of or f.via) in (None, *above))
-    named = {f.name: f for f in catalog.features}
-    asked = [features] if isinstance(features, str | Feature) else features
-    found = tuple(f if isinstance(f, Feature) else _named(named, f) for f in asked)
-    once("feature", [f.name for f in found])
+    found = declared(catalog, features)
     for feature in found:
         check_use(f"feature {feature.name}", "profiling", feature.source, catalog.purposes)
         reached = feature.of or feature.via
@@ -132,6 +146,13 @@ def _named(named: dict[str, Feature], name: str) -> Feature:
         hint = f"did you mean {' or '.join(near)}?" if near else "`tieline describe` lists them"
         raise AskedError(f"no feature '{name}': {hint}")
     return named[name]
+
+
+def default_type(catalog: Catalog) -> str:
+    """Customers; where a workspace has none, what its first task is about."""
+    if "customer" in catalog.key_types:
+        return "customer"
+    return catalog.tasks[0].entity if catalog.tasks else catalog.key_types[0]
 
 
 def check_type(catalog: Catalog, entity_type: str) -> None:
@@ -189,4 +210,14 @@ def beyond(history: History, cutoffs: np.ndarray) -> str | None:
     late = int((cutoffs > history.end).sum())
     if not late or not history.end:
         return None
-    return f"{late:,} pairs have cutoffs after {instant(history.end)}, where the lake ends: windows there are missing"
+    return f"{counted(late, 'pair')} after {instant(history.end)}, where the lake ends: windows there are missing"
+
+
+def lacks(name: str, features: int) -> str:
+    """What to say of a source that is not held, which so many of the features read."""
+    return f"the lake holds nothing of '{name}': {counted(features, 'feature')} without a value"
+
+
+def counted(n: int, noun: str) -> str:
+    """``"1 pair"``, ``"2,000 pairs"``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

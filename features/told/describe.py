@@ -10,7 +10,7 @@ import pandas as pd
 from features.declare import Catalog, Feature
 from features.history import History
 from features.told import words
-from features.told.asked import AskedError, catalog_of, check_held, chosen, micros
+from features.told.asked import AskedError, Features, catalog_of, check_held, chosen, declared, default_type, micros
 from features.told.pairs import Pairs, all_pairs, product
 from features.workspace import Workspace
 
@@ -33,11 +33,11 @@ TOLD = ("missing", "mean", "min", "max", "most_frequent")
 
 def describe(
     of: History | Workspace | Catalog | Path | str | None = None,
-    features: str | Feature | Iterable[str | Feature] | None = None,
+    features: Features = None,
     *,
     cutoff: Any = None,
     entities: Any = None,
-    entity_type: str = "customer",
+    entity_type: str | None = None,
     group: str | None = None,
     source: str | None = None,
 ) -> pd.DataFrame:
@@ -53,22 +53,22 @@ def describe(
     catalog = of.catalog if isinstance(of, History) else catalog_of(of)
     if not isinstance(of, History) and (cutoff is not None or entities is not None):
         raise AskedError("a catalogue has no values: describe a History to see those at a cutoff")
-    found = _only(chosen(catalog, features, entity_type), group, source)
-    frame = declared(found)
     if not isinstance(of, History):
-        return frame
+        every = declared(catalog, features) if entity_type is None else chosen(catalog, features, entity_type)
+        return _declared(_only(every, group, source))
+    whose = entity_type or default_type(catalog)
+    found = _only(chosen(catalog, features, whose), group, source)
     check_held(of, found)
     at = of.covered_to(found) if cutoff is None else micros(cutoff)
-    pairs = _sample(of, entity_type, entities, at)
-    values = of.frame(entity_type, pairs.entity, pairs.cutoff, found)
+    pairs = _sample(of, whose, entities, at)
+    frame, values = _declared(found), of.frame(whose, pairs.entity, pairs.cutoff, found)
     told = pd.DataFrame([_told(values[f.name]) for f in found], columns=[*TOLD], index=frame.index)
     frame = pd.concat([frame, told], axis=1)
     frame.attrs = {"cutoff": at, "entities": len(values)}
     return frame
 
 
-def declared(features: Iterable[Feature]) -> pd.DataFrame:
-    """The features as declared: indexed by ``name``, columns `DECLARED`."""
+def _declared(features: Iterable[Feature]) -> pd.DataFrame:
     rows = [
         {
             "name": f.name,

@@ -22,7 +22,7 @@ from features.objection import WORDS, never_used
 from features.outputs import covered
 from features.plan import compile_features, emission, read_by
 from features.told import words
-from features.told.asked import AskedError, check_held, chosen, held, micros
+from features.told.asked import AskedError, check_held, chosen, default_type, held, micros
 
 _COMMON = ("id", "key_id", "at", "known_at", "until")
 BOUNDS = ("at_from", "at_to", "known_from", "known_to")
@@ -65,9 +65,9 @@ class Explanation:
         of = f"{self.feature.name} of {self.entity_type} {self.entity} at {instant(self.cutoff)}"
         if self.value is None:
             return f"{of} is missing: {self.why}"
-        unit = self.feature.unit if self.feature.kind == "number" else ""
-        said = self.value if isinstance(self.value, str) else f"{self.value:.7g}"
-        return f"{of} is {said} {unit}".rstrip()
+        if isinstance(self.value, str):
+            return f"{of} is {self.value}"
+        return f"{of} is {self.value:.7g}{f' ({self.feature.unit})' if self.feature.unit else ''}"
 
 
 def explain(
@@ -77,13 +77,14 @@ def explain(
     cutoff: Any,
     seen: Any = None,
     *,
-    entity_type: str = "customer",
+    entity_type: str | None = None,
 ) -> Explanation:
     """What a feature says of an entity (a key id) at a cutoff, as known to ``seen`` (by default then), and why.
 
-    ``cutoff`` and ``seen`` as `asked.micros` reads them. Raises `AskedError` for an unknown feature or type of entity,
-    and for an entity that objects to profiling.
+    ``cutoff`` and ``seen`` as `asked.micros` reads them; ``entity_type`` as in `frame.frame`. Raises `AskedError` for
+    an unknown feature or type of entity, and for an entity that objects to profiling.
     """
+    entity_type = entity_type or default_type(history.catalog)
     (feature,) = chosen(history.catalog, name, entity_type)
     check_held(history, (feature,))
     c = micros(cutoff)
@@ -101,7 +102,7 @@ def explain(
     bound = Bound([part])
     rows, through = _counting(bound, part.reach.span(read), c, v, _from(feature))
     reach, facts = _reach(history, part, read, v), _facts(history, part, feature, rows, through, c)
-    value = history.frame(entity_type, who, cutoffs, (feature,), seens).iloc[0, 0]
+    value: Any = history.frame(entity_type, who, cutoffs, (feature,), seens).iloc[0, 0]
     missing = bool(pd.isna(value))
     told = None if missing else value if isinstance(value, str) else float(value)
     why = _why(history, feature, entity_type, c, bound, parent, reach, facts) if missing else ""

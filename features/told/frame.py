@@ -1,7 +1,7 @@
 """`tieline.frame`: the features of many (entity, cutoff) pairs as one pandas frame."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,17 @@ from features.history import History
 from features.lake import Lake
 from features.told.asked import (
     AskedError,
+    Features,
     FeatureWarning,
     beyond,
     catalog_of,
     check_held,
     chosen,
+    default_type,
     held,
     instants,
     lacking,
+    lacks,
     narrowed,
 )
 from features.told.pairs import Pairs, all_pairs, given, product
@@ -31,8 +34,8 @@ def frame(
     source: Lake | History,
     cutoffs: Any = None,
     entities: Any = None,
-    entity_type: str = "customer",
-    features: str | Feature | Iterable[str | Feature] | None = None,
+    entity_type: str | None = None,
+    features: Features = None,
     *,
     pairs: Any = None,
     workspace: Workspace | Catalog | Path | str | None = None,
@@ -41,7 +44,8 @@ def frame(
     feature: float32 (missing: NaN) or pandas ``category``.
 
     ``cutoffs``: one or several instants (`asked.micros`: ``"2025-06-01"``, a ``datetime`` with its zone). ``entities``:
-    key ids, each asked at each cutoff; by default everybody known by then, in order. Or ``pairs``: a frame (or its
+    key ids, each asked at each cutoff; by default everybody known by then, in order. ``entity_type``: what they are; by
+    default customers (where a workspace has none, what its first task is about). Or ``pairs``: a frame (or its
     index) with ``entity`` and ``cutoff``, answered row by row, also those that come twice. ``features``: names or
     declarations; by default all of the catalogue that the entities can be asked. ``workspace``: whose catalogue, with
     a lake; by default the built-in one. From a `History` only the sources it was loaded with can be read.
@@ -54,7 +58,10 @@ def frame(
     if (cutoffs is None) == (pairs is None) or (pairs is not None and entities is not None):
         raise AskedError("give cutoffs (and entities, or everybody is meant), or pairs")
     at = None if cutoffs is None else instants(cutoffs)
-    history, asked = _read(source, features, entity_type, workspace, everybody=pairs is None and entities is None)
+    catalog = _catalog(source, workspace)
+    entity_type = entity_type or default_type(catalog)
+    asked = chosen(catalog, features, entity_type)
+    history = _read(source, catalog, asked, everybody=pairs is None and entities is None)
     if pairs is not None:
         found = given(history, entity_type, pairs)
     elif entities is None:
@@ -68,25 +75,21 @@ def frame(
     return values.set_axis(index_of(found), axis=0)
 
 
-def _read(
-    source: Lake | History,
-    features: str | Feature | Iterable[str | Feature] | None,
-    entity_type: str,
-    workspace: Workspace | Catalog | Path | str | None,
-    *,
-    everybody: bool,
-) -> tuple[History, tuple[Feature, ...]]:
+def _catalog(source: Lake | History, workspace: Workspace | Catalog | Path | str | None) -> Catalog:
     if isinstance(source, History):
         if workspace is not None:
             raise AskedError("a history has its catalogue already; give the workspace with a lake")
-        asked = chosen(source.catalog, features, entity_type)
-        check_held(source, asked)
-        return source, asked
+        return source.catalog
     if not isinstance(source, Lake):
         raise AskedError(f"features are asked of a Lake or a History, not of a {type(source).__name__}")
-    catalog = catalog_of(workspace)
-    asked = chosen(catalog, features, entity_type)
-    return History.load(source, narrowed(catalog, asked, everybody=everybody)), asked
+    return catalog_of(workspace)
+
+
+def _read(source: Lake | History, catalog: Catalog, features: Sequence[Feature], *, everybody: bool) -> History:
+    if isinstance(source, Lake):
+        return History.load(source, narrowed(catalog, features, everybody=everybody))
+    check_held(source, features)
+    return source
 
 
 def index_of(pairs: Pairs) -> pd.MultiIndex:
@@ -97,9 +100,6 @@ def index_of(pairs: Pairs) -> pd.MultiIndex:
 
 def remarks(history: History, pairs: Pairs, features: Sequence[Feature]) -> list[str]:
     """What is missing or left out of what was asked for, a sentence each."""
-    said = [
-        f"the lake holds nothing of '{name}': {count} features are missing"
-        for name, count in lacking(held(history), features).items()
-    ]
+    said = [lacks(name, count) for name, count in lacking(held(history), features).items()]
     late = beyond(history, pairs.cutoff)
     return [*said, *pairs.remarks(), *([late] if late else [])]

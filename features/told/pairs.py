@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.dataset import everybody, instant
+from features.dataset import everybody
 from features.history import History
 from features.objection import WORDS, never_used
-from features.told.asked import AskedError, check_type, instants
+from features.told.asked import AskedError, check_type, counted, instants
 
 NOBODY = -1
 """Stands for an entity that a key led to nobody; no key has this id."""
@@ -57,6 +57,15 @@ class Pairs:
             aliases=int(alias.sum()),
         )
 
+    def with_nameless(self, keys: int) -> "Pairs":
+        """The same where ``keys`` distinct keys led to `NOBODY`: each counts as unknown, not all as one."""
+        return replace(self, unknown=self.unknown + max(keys - 1, 0))
+
+    @property
+    def left_out(self) -> str:
+        """How many pairs are not answered, and why."""
+        return f"{counted(self.objected, 'pair')} left out because {WORDS}"
+
     def remarks(self) -> list[str]:
         """What a person should know of these pairs, a sentence each."""
         of = self.entity_type
@@ -65,13 +74,13 @@ class Pairs:
             said.append(f"the lake had heard of no {of} by then")
         if self.unknown:
             said.append(
-                f"the lake has not heard of {self.unknown:,} of the {of}s asked for ({self.unknown_pairs:,} pairs): "
-                "they have no history"
+                f"the lake has not heard of {self.unknown:,} of the {of}s asked for "
+                f"({counted(self.unknown_pairs, 'pair')}): they have no history"
             )
         if self.aliases:
-            said.append(f"{self.aliases:,} pairs are of a {of} that another stands for by then: ask for that one")
+            said.append(f"{counted(self.aliases, 'pair')} of a {of} that another stands for by then: ask for that one")
         if self.objected and self.named:
-            said.append(f"{self.objected:,} pairs are left out because {WORDS}")
+            said.append(self.left_out)
         return said
 
 
@@ -86,6 +95,8 @@ def all_pairs(history: History, entity_type: str, cutoffs: np.ndarray) -> Pairs:
 def product(history: History, entity_type: str, entities: Any, cutoffs: np.ndarray) -> Pairs:
     """Each of the entities at each of the cutoffs (k,), in the order they are given."""
     check_type(history.catalog, entity_type)
+    if not len(cutoffs):
+        raise AskedError("no cutoff is given: at which instant?")
     ids = key_ids(entities)
     pairs = np.repeat(ids, len(cutoffs)), np.tile(cutoffs, len(ids))
     return Pairs(entity_type, *pairs, np.arange(len(pairs[0]))).judged(history)
@@ -106,6 +117,15 @@ def given(history: History, entity_type: str, pairs: Any) -> Pairs:
     return Pairs(entity_type, entity, cutoff, np.arange(len(entity))).judged(history)
 
 
+def holders(history: History, entity_type: str, keys: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
+    """(p,) int64: who alone holds each key just before the cutoff, as known then; `NOBODY` for none and for several."""
+    row, entity = history.owners(entity_type, keys, cutoffs - 1, cutoffs)
+    found = np.full(len(keys), NOBODY, np.int64)
+    found[row] = entity
+    found[np.bincount(row, minlength=len(keys)) > 1] = NOBODY
+    return found
+
+
 def key_ids(said: Any) -> np.ndarray:
     """(m,) int64 of key ids; raises `AskedError` naming the place (from 0) of the first that is none."""
     values = pd.Series([said] if isinstance(said, int | np.integer) else said)
@@ -124,9 +144,3 @@ def distinct(cutoffs: np.ndarray) -> np.ndarray:
     if not len(cutoffs):
         raise AskedError("no cutoff is given: at which instant?")
     return np.unique(cutoffs)
-
-
-def span(cutoffs: np.ndarray) -> str:
-    """First and last cutoff in words."""
-    first, last = (instant(int(edge)) for edge in (cutoffs.min(), cutoffs.max()))
-    return first if first == last else f"{first} to {last}"

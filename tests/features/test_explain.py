@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from oracle import Fact, World, aggregate
 from test_rule_of_time import ask, link, same, world_of
 from worlds import CATALOG, FEATURES, MINUTE, cutoffs, history, worlds
@@ -41,23 +42,23 @@ def recomputed(found: Explanation) -> Any:
     return aggregate(feature, facts, low, found.cutoff, lambda f: reached[f.id, f.known_at] >= found.cutoff)
 
 
-@settings(max_examples=25)
-@given(worlds(), cutoffs, cutoffs)
-def test_the_value_follows_from_the_facts_that_are_shown_alone(world: World, c: int, seen: int) -> None:
+@settings(max_examples=8)
+@given(worlds(), st.sampled_from([1, 2]), cutoffs, st.one_of(st.none(), cutoffs))
+def test_the_value_follows_from_the_facts_that_are_shown_alone(
+    world: World, entity: int, c: int, seen: int | None
+) -> None:
     known = history(world)
-    for cut in (c, seen):
-        for entity in (1, 2):
-            values = known.frame("customer", *(np.array([x]) for x in (entity, c)), FEATURES, np.array([cut]))
-            for feature in FEATURES:
-                found = explain(known, feature.name, entity, c, cut)
-                value = values[feature.name].iloc[0]
-                assert (found.value is None) == bool(pd.isna(value)) == bool(found.why)
-                if found.value is not None:
-                    assert found.value == value
-                    assert same(recomputed(found), value), (feature.name, entity, c, cut)
+    cuts = np.array([c if seen is None else seen])
+    values = known.frame("customer", np.array([entity]), np.array([c]), FEATURES, cuts).iloc[0]
+    for feature in FEATURES:
+        found, value = explain(known, feature.name, entity, c, seen), values[feature.name]
+        assert (found.value is None) == bool(pd.isna(value)) == bool(found.why)
+        if found.value is not None:
+            assert found.value == value
+            assert same(recomputed(found), value), (feature.name, entity, c, seen)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(worlds(), cutoffs)
 def test_what_is_met_is_what_the_declaration_says(world: World, c: int) -> None:
     known = history(world)
@@ -78,8 +79,7 @@ def test_a_fact_is_shown_with_its_key_and_since_when_that_was_known_to_be_theirs
     assert (found.value, fact["id"], fact["key_id"], fact["key_type"], fact["met"]) == (1, "visit", 21, "cookie", True)
     assert (fact["known_at"].value, fact["known_from"].value) == (11 * MINUTE * 1000, 16 * MINUTE * 1000)
     assert pd.isna(fact["until"])
-    assert "is 1 count" in found.words
-    assert "(2" not in found.words
+    assert found.words.endswith("is 1 (count)")
 
 
 def test_a_revised_fact_is_shown_as_it_was_known_then() -> None:
@@ -131,11 +131,7 @@ def test_facts_that_say_nothing_of_it_are_told_from_none_at_all() -> None:
 
 def test_a_window_that_is_not_covered_says_what_is() -> None:
     gap = {"journey": ((-100 * MINUTE, 5 * MINUTE), (10 * MINUTE, 100 * MINUTE))}
-    found = (
-        explained("journey_count_25m", world_of([ask("a", 1, 12, 12)], [], coverage=gap), 20)
-        if ("journey_count_25m" in NAMED)
-        else explained("journey_value_sum_25m", world_of([ask("a", 1, 12, 12)], [], coverage=gap), 20)
-    )
+    found = explained("journey_value_sum_25m", world_of([ask("a", 1, 12, 12)], [], coverage=gap), 20)
     assert found.value is None
     assert "not covered all the time from 1969-12-31T23:55:00+00:00 to 1970-01-01T00:20:00+00:00" in found.why
     assert "only 1969-12-31T23:55:00+00:00 to 1970-01-01T00:05:00+00:00, 1970-01-01T00:10:00+00:00 to" in found.why
