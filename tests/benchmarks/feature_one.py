@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.block import Vectors
+from features.bound import Coverage
 from features.catalog import CATALOG
 from features.declare import Feature
 from features.facts import SOURCES, TIME, Column, Source
@@ -33,7 +34,7 @@ def history() -> History:
     rng = np.random.default_rng(3)
     tables = {name: _facts(rng, SOURCES[name], n) for name, n in FACTS.items()}
     keys = pa.table({"key_id": range(1, len(TYPES) + 1), "key_type": list(TYPES)})
-    coverage = dict.fromkeys(SOURCES, ((START - 400 * DAY, END),))
+    coverage: dict[str, Coverage] = dict.fromkeys(SOURCES, ((START - 400 * DAY, END),))
     return History.of(tables, _links(), keys, coverage, CATALOG)
 
 
