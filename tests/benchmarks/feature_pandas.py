@@ -1,4 +1,10 @@
-"""The 24 features in pandas, as one would write them: one merge with the links, then groups per cutoff and window."""
+"""The 24 features in pandas, as one would write them: one merge with the links, then groups per cutoff and window.
+
+``python -m tests.benchmarks.feature_pandas OUT.parquet`` writes what `feature_featuretools` reads: the facts of some
+customers of the smallest lake, merged with their links.
+"""
+
+import sys
 
 import numpy as np
 import pandas as pd
@@ -7,13 +13,20 @@ import pyarrow.parquet as pq
 
 from features.facts import CHANNELS, PHASES, TIME
 from tests.benchmarks.feature_asked import NAMES, READ, WINDOWS
-from tests.benchmarks.feature_facts import DAY, Size
+from tests.benchmarks.feature_facts import DAY, Size, ensure
 
+SAMPLE = 200
 _TIMES = ("at", "known_at", "until", "at_from", "at_to", "known_from", "known_to")
 
 
 def plain(size: Size, cutoffs: np.ndarray) -> pa.Table:
     """The answer. Needs some 200 bytes of memory per fact."""
+    rows = reached(size)
+    return pa.concat_tables([_at(rows, int(cutoff)) for cutoff in cutoffs])
+
+
+def reached(size: Size) -> pd.DataFrame:
+    """The facts with the customers who reach them, and since and until when (int64) a cutoff sees them."""
     facts = pa.concat_tables(pq.read_table(path, columns=list(READ)) for path in size.journey())
     rows = _micros(facts).merge(_micros(pq.read_table(size.links)), left_on="key_id", right_on="key")
     rows = rows[(rows["at_from"] <= rows["at"]) & (rows["at"] < rows["at_to"])]
@@ -21,8 +34,7 @@ def plain(size: Size, cutoffs: np.ndarray) -> pa.Table:
     rows["seen_to"] = rows[["until", "known_to"]].min(axis=1)
     rows["phase"] = pd.Categorical(rows["phase"], PHASES)
     rows["channel"] = pd.Categorical(rows["channel"], CHANNELS)
-    rows = rows[["customer", "at", "seen_from", "seen_to", "phase", "channel", "value"]]
-    return pa.concat_tables([_at(rows, int(cutoff)) for cutoff in cutoffs])
+    return rows[["customer", "at", "seen_from", "seen_to", "phase", "channel", "value"]]
 
 
 def _micros(table: pa.Table) -> pd.DataFrame:
@@ -46,3 +58,16 @@ def _at(rows: pd.DataFrame, cutoff: int) -> pa.Table:
     found = pd.concat(columns, axis=1, keys=NAMES).fillna(0).astype(np.float32)
     when = pa.array(np.full(len(found), cutoff)).cast(TIME)
     return pa.Table.from_pandas(found.reset_index(), preserve_index=False).append_column("cutoff", when)
+
+
+def main() -> None:
+    """Write the sample."""
+    rows = reached(ensure(Size(1_000_000, 10_000)))
+    some = np.sort(rows["customer"].unique())[:SAMPLE]
+    rows = rows[rows["customer"].isin(some)].reset_index(drop=True).astype({"phase": "str", "channel": "str"})
+    rows["at"] = pd.to_datetime(rows["at"], unit="us")
+    rows.to_parquet(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()
