@@ -26,6 +26,7 @@ _PUBLIC = {
     "Feature": "features.declare",
     "Task": "features.declare",
     "Catalog": "features.declare",
+    "FeatureWarning": "features.told.asked",
     "frame": "features.told.frame",
     "describe": "features.told.describe",
     "explain": "features.told.explain",

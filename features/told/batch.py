@@ -21,7 +21,7 @@ from features.lake import Lake, Snapshot
 from features.plan import read_by
 from features.streamed import Progress, needed_bytes, streamed
 from features.told.asked import narrowed
-from features.told.pairs import NOBODY, Pairs
+from features.told.pairs import Pairs
 
 SUFFIXES = (".parquet", ".csv")
 
@@ -106,9 +106,9 @@ def write(
 ) -> int:
     """How many rows were written to a Parquet or CSV file, which is there whole or not at all.
 
-    Columns: ``row`` (of pairs that were named), ``entity`` (null where a key led to nobody), ``cutoff``, and the
-    features: float32, categories as dictionaries (in CSV: text); missing is null. The Parquet file's metadata holds
-    the lake's fingerprint as ``tieline.fingerprint``.
+    Columns: ``row`` (of pairs that were named), ``entity`` (`NOBODY`, -1, where a key led to nobody), ``cutoff``, and
+    the features: float32, categories as dictionaries (in CSV: text); missing is null. The Parquet file's metadata
+    holds the lake's fingerprint as ``tieline.fingerprint``.
     """
     schema, rows = _schema(features, named=pairs.named, text=path.suffix == ".csv"), 0
     with _whole(path) as temporary:
@@ -138,10 +138,10 @@ def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
             codes = values.cat.codes.to_numpy().astype(np.int32)
             words = pa.array(values.cat.categories.tolist(), pa.string())
             column = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), words).cast(field.type)
-        elif field.name == "entity":
-            column = pa.array(values.to_numpy(), mask=values.to_numpy() == NOBODY)
+        elif field.type == TIME:
+            column = pa.array(values.dt.as_unit("us").astype(np.int64).to_numpy(), field.type)
         else:
-            column = pa.array(values, field.type, from_pandas=True)
+            column = pa.array(values.to_numpy(), field.type, from_pandas=True)
         columns.append(column)
     return pa.Table.from_arrays(columns, schema=schema)
 
