@@ -26,7 +26,7 @@ from features.facts import TIME, source
 from features.feature import Feature
 from features.history import History
 from features.identity.reach import Reach
-from features.lake import Lake, Snapshot
+from features.lake import Lake, LakeError, Snapshot
 from features.lake.store import read_group
 from features.plan import compile_features, read_by
 
@@ -48,17 +48,22 @@ class Division:
     features: tuple[Feature, ...]
     buckets: int
     tasks: int
+    upheavals: int
     coverage: dict[str, Coverage] = field(default_factory=dict)
 
     def deal(self, task: int) -> np.ndarray:
         """(buckets,) int64: the rows a task wrote, of its share of the pieces of every source, to those that read them.
 
-        A task may be run again, also while it runs elsewhere: a file is there whole or not at all.
+        A task may be run again, also while it runs elsewhere: a file is there whole or not at all. Raises `LakeError`
+        where somebody was forgotten since `divide`: tasks would not have dealt the same rows.
         """
         snapshot = self.lake.snapshot(self.version)
         written = np.zeros(self.buckets, np.int64)
         for name, names in read_by(self.features).items():
-            self._deal(task, name, names, snapshot, written)
+            if snapshot.in_pieces(name) or task == 0:
+                self._deal(task, name, names, snapshot, written)
+        if self.lake.snapshot(self.version).hindsight.upheavals != self.upheavals:
+            raise LakeError(f"{self.lake.root}: the lake was changed by forgetting meanwhile; ask anew")
         return written
 
     def dealt(self, bucket: int) -> int:
@@ -164,7 +169,8 @@ def divide(
         pairs = pd.concat(frames).drop_duplicates().sort_values(["key", "bucket"])
         np.save(folder / "readers" / f"{name}.npy", pairs[["key", "bucket"]].to_numpy(np.int64).T.copy())
         (folder / "rows" / name).mkdir()
-    return Division(folder, lake, snapshot.version, entity_type, tuple(features), buckets, tasks, dict(who.coverage))
+    state = snapshot.version, entity_type, tuple(features), buckets, tasks, snapshot.hindsight.upheavals
+    return Division(folder, lake, *state, dict(who.coverage))
 
 
 def bucket_of(entities: np.ndarray, buckets: int) -> np.ndarray:

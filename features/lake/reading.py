@@ -89,9 +89,9 @@ class Merged:
 
 def pieces(root: Path, taken: Snapshot, source: Source) -> Pieces | Merged:
     """The visible rows of a source for decoding on all cores."""
-    files = [taken.stored[p] for p in taken.ready.get(source.name, ())]
-    if not files or taken.hindsight.veils:
+    if not taken.in_pieces(source.name):
         return Merged(facts(root, taken, source, _schema(source)))
+    files = [taken.stored[p] for p in taken.ready[source.name]]
     groups, counts, names = [], [], {*_schema(source).names, revisions.RANK.name}
     with store.blaming(root, files):
         for file in files:

@@ -40,6 +40,10 @@ class Snapshot:
         ways = self.known_at_from.get(source, ())
         return tuple(way.removeprefix("assumed:") for way in ways if way.startswith("assumed:"))
 
+    def in_pieces(self, source: str) -> bool:
+        """Whether a source is read piece by piece; otherwise its rows have to be merged first, into one."""
+        return bool(self.ready.get(source)) and not self.hindsight.veils
+
     @property
     def named(self) -> set[str]:
         """Every file some version is made of, and those that say what is hidden or suppressed."""
