@@ -225,10 +225,10 @@ def _key(place: Place, key: str) -> tuple[str, int]:
 
 
 def _who(history: "History", entity_type: str, key_type: str, key_id: int, cutoff: int, seen: int) -> int:
-    """The entity meant: by its own key, or as who alone holds a key just before the cutoff."""
-    if key_type == entity_type:
-        return key_id
+    """The entity meant: who alone holds the key just before the cutoff (of an alias the one that stands for it)."""
     found = history.find(key_type, key_id, cutoff - 1, seen, entity_type).tolist()
+    if key_type == entity_type and not found:
+        return key_id
     if len(found) != 1:
         whose = f"{len(found)} {entity_type}s hold" if found else f"no {entity_type} is known to hold"
         fail(f"{whose} this {key_type} at that time: `tieline who` tells why")

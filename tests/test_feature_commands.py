@@ -28,6 +28,7 @@ LINKS = """id,kind,key,to,other,at
 his,msisdn,+32471000001,customer,Cname1,2025-01-01T00:00Z
 hers,msisdn,+32471000002,customer,Cname2,2025-01-01T00:00Z
 no,msisdn,+32471000003,customer,Cname3,2025-01-01T00:00Z
+same,customer,Cname4,customer,Cname1,2025-01-05T00:00Z
 """
 JOURNEY = """
 SELECT id, kind AS key_type, "key", "at"::TIMESTAMPTZ AS "at", "at"::TIMESTAMPTZ AS known_at, phase, 'web' AS channel,
@@ -135,7 +136,7 @@ c,msisdn:+32471000001,2025-03-15T00:00Z
 d,customer:nobody,2025-04-01
 e,msisdn:+32471000009,2025-04-01
 f,customer:Cname3,2025-04-01
-g,customer:Cname1,2025-04-01
+g,customer:Cname4,2025-04-01
 """
 
 
@@ -287,6 +288,8 @@ def test_an_explanation_shows_the_facts_by_the_ids_of_their_keys(run: Run, home:
     assert fact["known_from"] == "2025-01-01T00:00:00.000000Z"
     ring = open_keyring(home, Lake(home / "lakes" / "telecom"))
     assert said["entity"] == ring.key_id("customer", "Cname1")
+    alias = told(run, "explain", ASKED, "customer:Cname4", "--at", APRIL)
+    assert (alias["entity"], alias["value"], alias["note"]) == (said["entity"], 1, None)
 
 
 def test_a_missing_value_says_why_and_a_stranger_has_none(run: Run) -> None:
