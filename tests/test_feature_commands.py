@@ -29,6 +29,9 @@ his,msisdn,+32471000001,customer,Cname1,2025-01-01T00:00Z
 hers,msisdn,+32471000002,customer,Cname2,2025-01-01T00:00Z
 no,msisdn,+32471000003,customer,Cname3,2025-01-01T00:00Z
 same,customer,Cname4,customer,Cname1,2025-01-05T00:00Z
+card,loyalty,Cardboth,customer,Cname1,2025-01-01T00:00Z
+bill,loyalty,Cardboth,email,both@example.com,2025-01-01T00:00Z
+mail,email,both@example.com,customer,Cname2,2025-01-01T00:00Z
 """
 JOURNEY = """
 SELECT id, kind AS key_type, "key", "at"::TIMESTAMPTZ AS "at", "at"::TIMESTAMPTZ AS known_at, phase, 'web' AS channel,
@@ -47,7 +50,7 @@ SELECT id, 'customer' AS key_type, "key", "at"::TIMESTAMPTZ AS "at", "at"::TIMES
 FROM input
 """
 CONSENTS = "id,key,at,consent\nc3,Cname3,2025-03-26T00:00Z,false\n"
-NAMES = ("4710000", "Cname", "nobody")
+NAMES = ("4710000", "Cname", "nobody", "both")
 ASKED, TOPIC = "journey_phase_ask_count_30d", "journey_phase_ask_topic_last"
 APRIL = "2025-04-01"
 
@@ -124,6 +127,7 @@ def test_the_same_in_csv_and_in_buckets(run: Run, home: Path, tmp_path: Path) ->
         opened.who, "customer", pd.to_datetime([APRIL]).astype("datetime64[us]").astype("int64").to_numpy()
     )
     pairs = pairs.without_objections(opened.judge)
+    assert pairs.objected == 1
     assert write(Path("b.csv"), opened.frames(pairs), chosen, pairs, "") == 2
     dealt = pd.read_csv("b.csv", keep_default_na=False)
     pd.testing.assert_frame_equal(dealt.sort_values("entity", ignore_index=True), rows)
@@ -137,6 +141,7 @@ d,customer:nobody,2025-04-01
 e,msisdn:+32471000009,2025-04-01
 f,customer:Cname3,2025-04-01
 g,customer:Cname4,2025-04-01
+h,loyalty:Cardboth,2025-04-01
 """
 
 
@@ -146,16 +151,16 @@ def test_pairs_are_answered_by_the_row_they_stand_in(run: Run, home: Path, suffi
     asked = pd.read_csv("p.csv")
     asked.assign(cutoff=pd.to_datetime(asked["cutoff"], format="ISO8601", utc=True)).to_parquet("p.parquet")
     said = told(run, "features", "--pairs", f"p.{suffix}", "--features", f"{ASKED},{TOPIC}", "--out", "f.parquet")
-    assert (said["rows"], said["unknown_entities"], said["unknown_pairs"], said["objected"]) == (6, 2, 2, 1)
+    assert (said["rows"], said["unknown_entities"], said["unknown_pairs"], said["objected"]) == (7, 3, 3, 1)
     found = pd.read_parquet("f.parquet").set_index("row")
-    assert found.index.tolist() == [1, 2, 3, 4, 5, 7]
-    assert found[ASKED].tolist() == [1, 0, 1, 0, 0, 1]
+    assert found.index.tolist() == [1, 2, 3, 4, 5, 7, 8]
+    assert found[ASKED].tolist() == [1, 0, 1, 0, 0, 1, 0]
     assert found[TOPIC].astype(object).where(found[TOPIC].notna(), None).tolist() == [
-        "billing", None, "billing", None, None, "billing",
+        "billing", None, "billing", None, None, "billing", None,
     ]  # fmt: skip
     ring = open_keyring(home, Lake(home / "lakes" / "telecom"))
     first, second, stranger = (ring.key_id("customer", name) for name in ("Cname1", "Cname2", "nobody"))
-    assert found["entity"].tolist() == [first, second, first, stranger, NOBODY, first]
+    assert found["entity"].tolist() == [first, second, first, stranger, NOBODY, first, NOBODY]
 
 
 def test_unknown_entities_are_counted_and_said(run: Run) -> None:
@@ -307,6 +312,7 @@ def test_a_missing_value_says_why_and_a_stranger_has_none(run: Run) -> None:
     [
         ((ASKED, "customer:Cname3"), "nothing is told of this customer: they object to profiling"),
         ((ASKED, "msisdn:+32471000009"), "no customer is known to hold this msisdn at that time"),
+        ((ASKED, "loyalty:Cardboth"), "2 customers hold this loyalty at that time"),
         ((ASKED, "passport:nobody"), "that is not a type of key"),
         ((ASKED, "Cname1"), "a key is written TYPE:VALUE"),
         ((ASKED + "ay", "customer:Cname1"), f"did you mean {ASKED}"),

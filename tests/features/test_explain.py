@@ -1,18 +1,21 @@
 """An explanation is the value and the very facts behind it: from them alone the value can be computed again."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Fact, World, aggregate
 from test_rule_of_time import ask, link, same, world_of
-from worlds import CATALOG, FEATURES, MINUTE, cutoffs, history, worlds
+from worlds import CATALOG, FEATURES, MINUTE, cutoffs, history, stored, worlds
 
+from features.columns import Columns, from_table
 from features.declare import Catalog, Feature, Rule
 from features.told.asked import AskedError
 from features.told.explain import Explanation, explain
@@ -88,6 +91,57 @@ def test_a_revised_fact_is_shown_as_it_was_known_then() -> None:
     early, late = (explained("journey_value_sum_25m", world, c).facts for c in (13, 15))
     assert (early["value"].tolist(), late["value"].tolist()) == ([1.0], [3.0])
     assert early["until"].iloc[0].value == 14 * MINUTE * 1000
+
+
+def test_each_fact_has_the_rectangle_it_was_read_through() -> None:
+    theirs = [link("phone", 11, 1, 2, 3), link("browser", 21, 1, 15, 16)]
+    world = world_of([ask("a", 21, 10, 10), ask("b", 1, 11, 11), ask("c", 11, 12, 12)], theirs)
+    facts = explained("journey_phase_ask_count_40m", world, 20).facts
+    assert facts["id"].tolist() == ["a", "b", "c"]
+    assert [None if pd.isna(t) else t.value // (1000 * MINUTE) for t in facts["known_from"]] == [16, None, 3]
+
+
+def test_of_one_instant_the_last_row_is_the_one_that_is_meant() -> None:
+    for ids in (("p", "q"), ("r", "s"), ("t", "u"), ("v", "w")):
+        world = world_of([ask(id, 1, 10, 10, topic=f"topic {id}") for id in ids], [])
+        found = explained("journey_topic_last", world, 20)
+        assert found.facts["topic"].iloc[-1] == found.value
+
+
+def case(id: str, at: float, state: str, case: str = "a") -> Fact:
+    values = {"case": case, "state": state, "severity": None, "minutes": None}
+    return Fact(id, 1, round(at * MINUTE), round(at * MINUTE), False, values)
+
+
+def test_how_long_a_case_is_open_shows_its_openings_before_the_window_and_no_other_cases() -> None:
+    opened = [case("1", 1, "opened"), case("2", 5, "cleared"), case("3", 8, "opened"), case("4", 40, "opened")]
+    other = [case("5", 2, "opened", "b")]
+    found = explained("faults_open_age_25m", world_of([], [], facts={"faults": opened + other}), 50)
+    assert found.facts["id"].tolist() == ["1", "2", "3", "4"]
+    assert found.value == np.float32(42 * MINUTE / 86_400_000_000)
+
+
+def test_stored_rows_come_in_the_order_they_are_asked_for_from_any_piece() -> None:
+    table = stored(world_of([ask(id, key, 10, 10) for id, key in (("a", 1), ("b", 2), ("c", 11))], [])).tables[
+        "journey"
+    ]
+    columns = Columns("journey", TwoPieces(from_table("journey", table).stored(np.arange(3), table.column_names)))
+    found = columns.stored(np.array([2, 0, 1, 2]), ["id", "key_id"])
+    assert found.to_pydict() == {"id": ["c", "a", "b", "c"], "key_id": [11, 1, 2, 11]}
+
+
+class TwoPieces:
+    """A table as two pieces, the first of two rows."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.parts = table[:2], table[2:]
+        self.counts = [len(part) for part in self.parts]
+
+    def read(self, piece: int, names: Sequence[str]) -> pa.Table:
+        return self.parts[piece].select(list(names))
+
+    def has(self, name: str) -> bool:
+        return name in self.parts[0].column_names
 
 
 def test_two_cuts_are_explained_apart() -> None:
