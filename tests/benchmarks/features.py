@@ -29,6 +29,7 @@ MOST_FOR_PANDAS = 2_000_000
 """Facts: pandas is measured on as many at most, and nothing is inferred for more."""
 HUNDRED = Size(100_000_000, 1_000_000)
 HUNDRED_CUTOFFS = 3
+PROGRESS = Console(stderr=True, highlight=False)
 Best = dict[str, dict[int, Took]]
 Figures = dict[str, object]
 
@@ -105,6 +106,7 @@ def compare(size: Size, sides: list[str]) -> None:
             raise DifferenceError(f"{sides[0]}: values are missing, or a feature is always 0: nothing to compare")
         for side in sides[1:]:
             run(side, size, len(CUTOFFS), kept)
+            PROGRESS.print(f"{size.facts:,} facts: {side} beside {sides[0]}")
             if found := differing(ours, np.load(kept)):
                 raise DifferenceError(f"{side} differs from {sides[0]} in {found} of {ours[..., 0].size:,} values")
 
@@ -112,10 +114,12 @@ def compare(size: Size, sides: list[str]) -> None:
 def alternating(size: Size, sides: list[str], cutoffs: tuple[int, ...], rounds: int) -> Best:
     """The best run of every side for each number of cutoffs, one side after the other in every round."""
     runs: dict[tuple[str, int], list[Took]] = {}
-    for _ in range(rounds):
+    for number in range(rounds):
         for k in cutoffs:
             for side in sides:
-                runs.setdefault((side, k), []).append(run(side, size, k))
+                took = run(side, size, k)
+                runs.setdefault((side, k), []).append(took)
+                PROGRESS.print(f"{size.facts:,} facts, round {number + 1}, {k} cutoffs, {side}: {took.seconds:.2f} s")
     return {side: {k: min(runs[side, k], key=lambda took: took.seconds) for k in cutoffs} for side in sides}
 
 
