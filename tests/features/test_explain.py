@@ -101,10 +101,11 @@ def test_each_fact_has_the_rectangle_it_was_read_through() -> None:
     assert [None if pd.isna(t) else t.value // (1000 * MINUTE) for t in facts["known_from"]] == [16, None, 3]
 
 
-def test_of_one_instant_the_last_row_is_the_one_that_is_meant() -> None:
+@pytest.mark.parametrize("keys", [(1, 11), (11, 1)])
+def test_of_one_instant_the_last_row_is_the_one_that_is_meant(keys: tuple[int, int]) -> None:
     for ids in (("p", "q"), ("r", "s"), ("t", "u"), ("v", "w")):
-        world = world_of([ask(id, 1, 10, 10, topic=f"topic {id}") for id in ids], [])
-        found = explained("journey_topic_last", world, 20)
+        facts = [ask(id, key, 10, 10, topic=f"topic {id}") for id, key in zip(ids, keys, strict=True)]
+        found = explained("journey_topic_last", world_of(facts, [link("line", 11, 1, 0, 0)]), 20)
         assert found.facts["topic"].iloc[-1] == found.value
 
 
