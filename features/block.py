@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features import frame, kernel
+from features import frame, lookups
 from features.bound import Bound, Coverage, Part
 from features.columns import Columns
 from features.feature import Feature
@@ -147,5 +147,5 @@ def _present(parents: Reach, entity: int, cutoff: int, seen: int) -> int | None:
     first, last = parents.span(entity)
     found = np.empty(1, np.int64)
     bounds = (parents.key, parents.at_from, parents.at_to, parents.known_from, parents.known_to)
-    kernel.present(*bounds, np.array([[first, last]]), np.array([cutoff]), np.array([seen]), found)
+    lookups.present(*bounds, np.array([[first, last]]), np.array([cutoff]), np.array([seen]), found)
     return int(parents.key[found[0]]) if found[0] >= 0 else None

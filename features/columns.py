@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from features import decode
 from features.conditions import Condition
 from features.facts import TIME, source
+from features.locate import locate
 from features.matching import mark, word
 
 FOREVER = 2**62
@@ -84,9 +85,9 @@ class Columns:
         """Row ranges ``(start, end)`` of each key, both 0 where the key has no rows."""
         if not len(self.keys):
             return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
-        index = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        here = self.keys[index] == keys
-        return np.where(here, self.starts[index], 0), np.where(here, self.starts[index + 1], 0)
+        spans = np.empty((len(keys), 2), np.int64)
+        locate(self.keys, self.starts, np.array(keys, np.int64), spans)
+        return np.ascontiguousarray(spans[:, 0]), np.ascontiguousarray(spans[:, 1])
 
     def runs_of(self, reach: Keyed) -> tuple[np.ndarray, np.ndarray]:
         """The `runs` of a reach's keys, found once for as long as it lives."""
@@ -212,16 +213,16 @@ class Columns:
                 if name == "key_id":
                     runs[piece] = decode.runs_of_keys(column.to_numpy(), rows.start)
                 elif name in ("at", "known_at"):
-                    (self.at if name == "at" else self.known)[rows] = decode.int64(column)
+                    (self.at if name == "at" else self.known)[rows] = decode.micros(column)
                 elif name == "until":
                     ends[piece] = decode.ends(column, rows.start)
                 elif name in ("id", "rank"):
                     assert rank is not None
                     rank[rows] = column.to_numpy() if name == "rank" else decode.hashes(column)
                 elif name in codes:
-                    codes[name][rows], words[name][piece] = decode.coded(column, heard[name])
+                    words[name][piece] = decode.coded(column, heard[name], codes[name][rows])
                 else:
-                    self._numbers[name][rows] = self._checked(name, column)
+                    self._amounts(name, column, self._numbers[name][rows])
 
         _each(place, len(self._pieces.counts))
         if "key_id" in names:
@@ -238,14 +239,11 @@ class Columns:
             raise ValueError(f"{self.source}: the lake was changed by forgetting since it was read; read it anew")
         return table
 
-    def _checked(self, name: str, column: pa.ChunkedArray) -> np.ndarray:
+    def _amounts(self, name: str, column: pa.ChunkedArray, out: np.ndarray) -> None:
         if source(self.source).column(name).kind == "time":
-            column = column.cast(TIME).cast(pa.int64()).cast(pa.float64(), safe=False)
-        values = column.to_numpy().astype(np.float64, copy=False)
-        wrong = np.abs(values) > LARGEST
-        if source(self.source).column(name).kind == "number" and wrong.any():
-            raise ValueError(f"{self.source}.{name}: {values[wrong][0]} is beyond what can be added up ({LARGEST:g})")
-        return values
+            out[:] = column.cast(TIME).cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy()
+        elif (most := decode.amounts(column, out)) > LARGEST:
+            raise ValueError(f"{self.source}.{name}: {most:g} is beyond what can be added up ({LARGEST:g})")
 
     def _one_vocabulary(self, name: str, codes: np.ndarray, words: list[pa.Array]) -> tuple[str, ...]:
         """The words all codes mean from now on; those of pieces with words of their own are changed in place."""
@@ -321,7 +319,7 @@ def from_table(source_name: str, table: pa.Table, ordered: bool = False) -> Colu
     """
     if not ordered:
         table = table.append_column("rank", pa.array(decode.hashes(table["id"]), pa.int64()))
-        order = np.lexsort([decode.int64(table[name]) for name in ("rank", "known_at", "at", "key_id")])
+        order = np.lexsort([decode.micros(table[name]) for name in ("rank", "known_at", "at", "key_id")])
         table = table.take(order)
     return Columns(source_name, _Table(table))
 

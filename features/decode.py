@@ -1,9 +1,11 @@
 """Arrow columns -> the plain arrays of `features.columns`, piece by piece."""
 
+import numba as nb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numba import float64, int8, int32, int64, uint8, void
 
 from features.facts import TIME, Column
 
@@ -11,7 +13,7 @@ FLAG_VALUES = ("false", "true")
 NO_ROWS = np.empty(0, np.int64)
 
 
-def int64(column: pa.ChunkedArray) -> np.ndarray:
+def micros(column: pa.ChunkedArray) -> np.ndarray:
     """(n,) int64, of instants in UTC microseconds; no value may be missing."""
     return column.cast(TIME).cast(pa.int64()).to_numpy() if pa.types.is_timestamp(column.type) else column.to_numpy()
 
@@ -34,10 +36,29 @@ def joined_runs(runs: list[tuple[np.ndarray, np.ndarray]], n: int) -> tuple[np.n
 
 def ends(column: pa.ChunkedArray, offset: int) -> tuple[np.ndarray, np.ndarray]:
     """The rows of one piece that were revised, and when."""
-    if column.null_count == len(column):
+    found = len(column) - column.null_count
+    if not found:
         return NO_ROWS, NO_ROWS
-    rows = np.flatnonzero(column.is_valid().to_numpy())
-    return rows + offset, np.array(int64(column.drop_null()), np.int64)
+    whole = column.combine_chunks()
+    valid, instants = whole.buffers()
+    rows = np.arange(len(column))
+    if column.null_count:
+        rows = np.empty(found, np.int64)
+        _filled(np.frombuffer(valid, np.uint8), whole.offset, len(whole), rows)
+    return rows + offset, np.frombuffer(instants, np.int64)[whole.offset + rows]
+
+
+def amounts(column: pa.ChunkedArray, out: np.ndarray) -> float:
+    """Fill ``out`` (n,) float64 with numbers, NaN for missing; the greatest of their sizes (infinite where one is)."""
+    most, row = 0.0, 0
+    for chunk in column.chunks:
+        valid, numbers = chunk.buffers()
+        if len(chunk):
+            bits = np.frombuffer(valid, np.uint8) if valid and chunk.null_count else np.empty(0, np.uint8)
+            part = out[row : row + len(chunk)]
+            most = max(most, _amounts(bits, np.frombuffer(numbers, np.float64), chunk.offset, part))
+            row += len(chunk)
+    return most
 
 
 def few_values(column: Column) -> pa.Array | None:
@@ -51,22 +72,75 @@ def places(words: pa.Array, heard: pa.Array) -> np.ndarray:
     return pc.fill_null(pc.index_in(words, value_set=heard), -1).to_numpy().astype(np.int32)
 
 
-def coded(column: pa.ChunkedArray, heard: pa.Array | None) -> tuple[np.ndarray, pa.Array]:
-    """(n,) codes, -1 for missing, and the words they mean: those ``heard`` of, or the column's own."""
+def coded(column: pa.ChunkedArray, heard: pa.Array | None, out: np.ndarray) -> pa.Array:
+    """Fill ``out`` (n,) with codes, -1 for missing; the words they mean: those ``heard`` of, or the column's own.
+
+    ``out`` is int8 where there are words heard of, else int32.
+    """
     if pa.types.is_boolean(column.type):
-        return pc.fill_null(column.cast(pa.int8()), -1).to_numpy(), heard
+        out[:] = pc.fill_null(column.cast(pa.int8()), -1).to_numpy()
+        return heard
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     whole = column.unify_dictionaries().combine_chunks()
     if isinstance(whole, pa.ChunkedArray):  # no row at all
-        return np.empty(0, np.int8), pa.array([], pa.string())
+        return pa.array([], pa.string())
     codes = (pc.fill_null(whole.indices, -1) if whole.null_count else whole.indices).to_numpy(zero_copy_only=False)
     words = whole.dictionary.cast(pa.string())
     if heard is None:
-        return codes, words
-    return np.append(places(words, heard), -1).astype(np.int8)[codes], heard
+        out[:] = codes
+        return words
+    recode(codes, np.append(places(words, heard), -1).astype(np.int8), out)
+    return heard
 
 
 def hashes(ids: pa.ChunkedArray) -> np.ndarray:
     """(n,) int64: the hash of each id that ranks rows of the same instant."""
     return pd.util.hash_array(ids.to_pandas().to_numpy(dtype=object), categorize=False).view(np.int64)
+
+
+_BYTES = nb.types.Array(uint8, 1, "C", readonly=True)
+
+
+@nb.njit(void(nb.types.Array(int32, 1, "C", readonly=True), int8[::1], int8[::1]), cache=True, nogil=True)
+def recode(codes, table, out):  # type: ignore[no-untyped-def]
+    """``out[i] = table[codes[i]]``; the last of ``table`` is for missing values (code -1)."""
+    missing = table.shape[0] - 1
+    for i in range(codes.shape[0]):
+        out[i] = table[codes[i]] if codes[i] >= 0 else table[missing]
+
+
+@nb.njit(
+    [
+        float64(_BYTES, nb.types.Array(float64, 1, "C", readonly=True), int64, float64[::1]),
+        float64(uint8[::1], nb.types.Array(float64, 1, "C", readonly=True), int64, float64[::1]),
+    ],
+    cache=True,
+    nogil=True,
+)
+def _amounts(valid, numbers, offset, out):  # type: ignore[no-untyped-def]
+    most = 0.0
+    for i in range(out.shape[0]):
+        place = offset + i
+        if valid.shape[0] > 0 and not (valid[place >> 3] >> uint8(place & 7)) & 1:
+            out[i] = np.nan
+            continue
+        out[i] = numbers[place]
+        if abs(numbers[place]) > most:
+            most = abs(numbers[place])
+    return most
+
+
+@nb.njit(void(_BYTES, int64, int64, int64[::1]), cache=True, nogil=True)
+def _filled(valid, offset, n, rows):  # type: ignore[no-untyped-def]
+    """Fill ``rows`` with the places of set bits, where few are."""
+    found, place = 0, 0
+    while place < n:
+        at = offset + place
+        if at & 7 == 0 and valid[at >> 3] == 0:
+            place += 8
+            continue
+        if (valid[at >> 3] >> uint8(at & 7)) & 1:
+            rows[found] = place
+            found += 1
+        place += 1

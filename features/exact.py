@@ -12,7 +12,7 @@ SHIFT = 60
 UNIT = 1 << SHIFT
 
 
-@nb.njit(UniTuple(int64, 2)(float64), cache=True, nogil=True)
+@nb.njit(UniTuple(int64, 2)(float64), cache=True, nogil=True, _nrt=False)
 def split(amount):  # type: ignore[no-untyped-def]
     """Whole units and 2^-60ths (0 to 2^60 - 1) of an amount of at most 2^62 in size: their sum, cut towards zero."""
     size = abs(amount)
@@ -23,7 +23,7 @@ def split(amount):  # type: ignore[no-untyped-def]
     return (-whole, part) if part == 0 else (-whole - 1, UNIT - part)
 
 
-@nb.njit(float64(int64[:, ::1], int64[:, :, ::1], int64, int64, int64), cache=True, nogil=True)
+@nb.njit(float64(int64[:, ::1], int64[:, :, ::1], int64, int64, int64), cache=True, nogil=True, _nrt=False)
 def added(filled, total, cell, low, high):  # type: ignore[no-untyped-def]
     """The sum over the bands ``low`` to ``high - 1`` of a cell, where they are filled; ``total`` (cells, bands, 2)."""
     whole, part = 0, 0

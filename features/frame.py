@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features import kernel
+from features import lookups
 from features.bound import Bound, Part
 from features.columns import EVER_AGO, FOREVER
 from features.identity.reach import Reach
@@ -39,7 +39,7 @@ def fold(part: Part, asked: Asked, out: np.ndarray) -> None:
     def block(low: int) -> None:
         places = order[low : low + BLOCK_PAIRS]
         values = bound.fold(asked.cutoff[places], asked.seen[places], spans[places][:, None, :])
-        kernel.scatter(values, places, out)
+        lookups.scatter(values, places, out)
 
     _each_block(block, len(order))
 
@@ -73,7 +73,7 @@ def present_parent(
 
     def block(low: int) -> None:
         pairs = slice(low, low + BLOCK_PAIRS)
-        kernel.present(*bounds, spans[pairs].reshape(-1, 2), cutoff[pairs], seen[pairs], found[pairs])
+        lookups.present(*bounds, spans[pairs].reshape(-1, 2), cutoff[pairs], seen[pairs], found[pairs])
 
     _each_block(block, len(entities))
     here = found >= 0

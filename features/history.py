@@ -16,7 +16,7 @@ from features.block import Block
 from features.bound import Coverage
 from features.columns import FOREVER, Columns, Pieces
 from features.declare import Catalog, Feature, Task
-from features.decode import int64, runs_of_keys
+from features.decode import micros, runs_of_keys
 from features.frame import known
 from features.identity.candidates import Naming, judged
 from features.identity.graph.evidence import Kinds
@@ -250,5 +250,5 @@ def known_since(pieces: Pieces) -> pd.Series:
         table = pieces.read(piece, ["key_id", "known_at"])
         keys, starts = runs_of_keys(table["key_id"].to_numpy(), 0)
         if len(keys):
-            first = pd.concat([first, pd.Series(np.minimum.reduceat(int64(table["known_at"]), starts), keys)])
+            first = pd.concat([first, pd.Series(np.minimum.reduceat(micros(table["known_at"]), starts), keys)])
     return first.groupby(level=0).min()

@@ -29,7 +29,7 @@ AGGREGATE, CELL, OTHER_CELL, LOW, MIDDLE, HIGH, COVERED = range(7)
 DAY = 86_400_000_000.0
 
 
-@nb.njit(boolean(int64[:, ::1], int64, int64, int64, int64), cache=True, nogil=True)
+@nb.njit(boolean(int64[:, ::1], int64, int64, int64, int64), cache=True, nogil=True, _nrt=False)
 def covered(coverage, first, last, low, high):  # type: ignore[no-untyped-def]
     """Whether ``[low, high)`` lies inside one of the rising intervals ``coverage[first:last]``."""
     if high <= low:
@@ -44,7 +44,7 @@ def covered(coverage, first, last, low, high):  # type: ignore[no-untyped-def]
     return first > begin and high <= coverage[first - 1, 1]
 
 
-@nb.njit(float64(int64[:, ::1], int64, int64, int64), cache=True, nogil=True)
+@nb.njit(float64(int64[:, ::1], int64, int64, int64), cache=True, nogil=True, _nrt=False)
 def _rows(filled, cell, low, high):  # type: ignore[no-untyped-def]
     n = 0
     for band in range(low, high):
@@ -52,24 +52,18 @@ def _rows(filled, cell, low, high):  # type: ignore[no-untyped-def]
     return float64(n)
 
 
-@nb.njit(float64(float64, float64), cache=True, nogil=True)
+@nb.njit(float64(float64, float64), cache=True, nogil=True, _nrt=False)
 def _ratio(part, whole):  # type: ignore[no-untyped-def]
     return part / whole if whole > 0.0 else np.nan
 
 
-@nb.njit(float64(float64, float64), cache=True, nogil=True)
+@nb.njit(float64(float64, float64), cache=True, nogil=True, _nrt=False)
 def _change(before, lately):  # type: ignore[no-untyped-def]
     both = abs(before) + abs(lately)
     return (lately - before) / both if both > 0.0 else 0.0
 
 
-@nb.njit(
-    float64(
-        int64[::1], int64, int64[:, ::1], int64[:, :, ::1], float64[:, ::1], int64[:, ::1], uint64[:, ::1], boolean
-    ),
-    cache=True,
-    nogil=True,
-)
+@nb.njit(inline="always", _nrt=False)
 def emit(output, c, filled, total, value, best, mask, sums):  # type: ignore[no-untyped-def]
     """The value of one output (7,) of a plan at the cutoff ``c``, as float64; missing is NaN.
 

@@ -17,7 +17,7 @@ from features.conditions import DeclarationError
 from features.identity.graph.graph import Graph
 from features.identity.graph.links import BOUNDS, no_rectangles
 from features.identity.graph.overlaps import disjoint
-from features.identity.spans import locate
+from features.locate import locate
 
 _BLOCK_PAIRS, _BLOCK_ROWS = 16_384, 2_000_000
 

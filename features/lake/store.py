@@ -85,9 +85,9 @@ def write(root: Path, folder: str, tables: Iterable[pa.Table]) -> StoredFile | N
 
 
 def write_file(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> int:
-    """How many rows were written to the file, which is on the disk then; LZ4, because reading is what counts."""
-    rows = 0
-    with pq.ParquetWriter(path, schema, compression="lz4") as writer:
+    """How many rows were written to the file, which is on the disk then; LZ4, plain numbers: reading is what counts."""
+    rows, texts = 0, [f.name for f in schema if pa.types.is_string(f.type) and f.name != "id"]
+    with pq.ParquetWriter(path, schema, compression="lz4", use_dictionary=texts) as writer:
         for group in _grouped(tables):
             rows += group.num_rows
             writer.write_table(group, row_group_size=ROW_GROUP)

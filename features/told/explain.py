@@ -1,6 +1,6 @@
 """`tieline.explain`: one value with the very facts behind it, or why there is none.
 
-Which facts count is not said again here: the kernel is asked (`kernel.rows_of`), by the same predicates it folds with.
+Which facts count is not said again here: the kernel is asked (`lookups.rows_of`), by the same predicates it folds with.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features import kernel
+from features import lookups
 from features.bound import Bound, Part
 from features.columns import EVER_AGO, FOREVER
 from features.dataset import instant
@@ -129,9 +129,9 @@ def _from(feature: Feature) -> int:
 def _counting(bound: Bound, span: tuple[int, int], c: int, v: int, low: int) -> tuple[np.ndarray, np.ndarray]:
     """(row, rectangle), both (n,), of the facts that count in ``[c + low, c)``."""
     found = np.empty((0, 2), np.int64)
-    n = kernel.rows_of(bound.steps[0], *span, c, v, low, 0, found)
+    n = lookups.rows_of(bound.steps[0], *span, c, v, low, 0, found)
     found = np.empty((n, 2), np.int64)
-    kernel.rows_of(bound.steps[0], *span, c, v, low, 0, found)
+    lookups.rows_of(bound.steps[0], *span, c, v, low, 0, found)
     return found[:, 0], found[:, 1]
 
 

@@ -125,8 +125,8 @@ def _mix_up(world: World, who: np.ndarray) -> None:
 def open_books(world: World) -> None:
     """The first deliveries: where every site lies, every present customer, every browser whose owner is known."""
     sites = np.arange(len(world.sites))
-    stated = {"other_type": "market", "other": world.sites.region, "state": "linked"}
-    world.ledger.state("evidence", "site", sites, world.now, **stated)
+    lies_in = world.sites.region
+    world.ledger.state("evidence", "site", sites, world.now, other_type="market", other=lies_in, state="linked")
     living = world.people.living(world.now)
     introduce(world, living, np.full(len(living), world.now))
     cookies = world.cookies
