@@ -4,7 +4,6 @@
 """
 
 import pickle
-import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,9 +13,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import World
+from oracle import Fact, World
 from world_lakes import MISSING, arrivals, as_kept, in_order, side_by_side, united, words_and_bits, write
-from worlds import CATALOG, FEATURES, MINUTE, cutoffs, history, worlds
+from worlds import CATALOG, FEATURES, LINKS, MINUTE, TYPES, cutoffs, history, worlds
 
 from features.block import Vectors
 from features.buckets import Division, divide, labelled
@@ -36,6 +35,7 @@ pairs_of = st.sampled_from(list(ENTITIES)).flatmap(
         lambda at: st.tuples(st.just(kind), st.permutations([(entity, c) for entity in ENTITIES[kind] for c in at]))
     )
 )
+SELECTIONS = (FEATURES, tuple(f for f in FEATURES if not f.of), tuple(f for f in FEATURES if f.of))
 orders = st.permutations(range(len(FEATURES)))
 
 
@@ -65,6 +65,25 @@ def says(world: World, feature: Feature, entity: int, cut: int, seen: int) -> ob
     return int(np.float32(value).view(np.uint32))
 
 
+def tied(key: int, topic: str) -> Fact:
+    """A touch like the others in all but its id, its key and its topic."""
+    values = {"phase": "use", "channel": "web", "topic": topic, "value": float(key)}
+    return Fact(f"{key}{topic}", key, 10 * MINUTE, 10 * MINUTE, values=values)
+
+
+TIES = World(
+    {
+        "journey": [tied(key, topic) for key in (1, 11) for topic in ("billing", "outage", "speed")],
+        "faults": [],
+        "profile": [],
+    },
+    [Fact("line", 11, 0, 0, values={"other": 1, "state": "linked"})],
+    TYPES,
+    LINKS,
+    {},
+)
+
+
 @settings(max_examples=12)
 @given(
     st.lists(worlds(), min_size=4, max_size=6),
@@ -72,17 +91,19 @@ def says(world: World, feature: Feature, entity: int, cut: int, seen: int) -> ob
     st.sampled_from(list(ENTITIES)),
     st.lists(cutoffs, min_size=1, max_size=3),
     st.integers(-10, 10),
+    st.sampled_from(SELECTIONS),
     st.sampled_from(DIVISIONS),
 )
 def test_a_lake_gives_the_bits_of_the_oracle_to_every_caller(
     several: list[World],
-    arrival: tuple[random.Random, str],
+    arrival: tuple[int, str],
     kind: str,
     at: list[int],
     apart: int,
+    features: tuple[Feature, ...],
     division: tuple[int, int],
 ) -> None:
-    several = side_by_side(several)
+    several = side_by_side([*several, TIES])
     whose = {key: world for world in several for key, type_ in world.types.items() if type_ == kind}
     entities, cuts = asked([(entity, c) for c in at for entity in whose])
     with tempfile.TemporaryDirectory() as folder:
@@ -92,8 +113,8 @@ def test_a_lake_gives_the_bits_of_the_oracle_to_every_caller(
         batch_and_one_at_a_time_are_the_oracle(whose, known, kind, entities, cuts, cuts + apart * MINUTE)
         asked_twice, stranger = (entities[:1], cuts[:1]), ([NOBODY], [30 * MINUTE])
         entities, cuts = map(np.concatenate, zip((entities, cuts), asked_twice, stranger, strict=True))
-        batch = in_order([labelled(entities, cuts, known.frame(kind, entities, cuts, FEATURES))])
-        pairs = (kind, entities, cuts, FEATURES)
+        batch = in_order([labelled(entities, cuts, known.frame(kind, entities, cuts, features))])
+        pairs = (kind, entities, cuts, features)
         streamed_is_batch(lake, batch, pairs, division[0])
         dealt = divide(known, lake, lake.snapshot(), *pairs, *division, Path(folder) / "dealt")
         tasks_sent_elsewhere_are_batch(dealt, batch)
@@ -114,7 +135,7 @@ def batch_and_one_at_a_time_are_the_oracle(
 
 def streamed_is_batch(lake: Lake, batch: pd.DataFrame, pairs: tuple, buckets: int) -> None:
     """In so little memory that it takes that many buckets; of one, and without any fact, it is done in memory."""
-    memory = max(1, needed_bytes(lake.snapshot(), FEATURES) * 4 // buckets)
+    memory = max(1, needed_bytes(lake.snapshot(), pairs[-1]) * 4 // buckets)
     pd.testing.assert_frame_equal(in_order(streamed(lake, CATALOG, *pairs, memory=memory)), batch)
 
 
