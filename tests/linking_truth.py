@@ -24,7 +24,7 @@ from features.columns import FOREVER
 from features.history import History
 from features.identity.keys import KeyRing
 from features.lake import Lake
-from features.simulator import scenario_named
+from features.simulator import Scenario, scenario_named
 from features.simulator.deliver import deliver
 from features.simulator.truth import owners
 
@@ -55,11 +55,11 @@ class Figures:
     merged: int
 
 
-def operator(folder: Path, customers: int, months: int, seed: int, scenario: str) -> tuple[Lake, pd.DataFrame]:
+def operator(folder: Path, customers: int, months: int, seed: int, scenario: Scenario) -> tuple[Lake, pd.DataFrame]:
     """A delivered operator and who held which key when: columns key_type, key, customer (ids), since, until."""
     lake = Lake(folder)
-    deliver(lake, RING, CATALOG, customers, months, seed, scenario=scenario_named(scenario))
-    held = owners(customers, months, seed, scenario=scenario_named(scenario)).to_pandas()
+    deliver(lake, RING, CATALOG, customers, months, seed, scenario=scenario)
+    held = owners(customers, months, seed, scenario=scenario).to_pandas()
     held = held[held["customer"].notna() & held["key_type"].isin(PEOPLES)].reset_index(drop=True)
     names = {"key": held["key_type"], "customer": np.full(len(held), "customer")}
     ids = {name: _ids(np.asarray(kinds, object), held[name]) for name, kinds in names.items()}
@@ -158,7 +158,8 @@ def main() -> None:
     parser.add_argument("--scenario", default="default")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        lake, held = operator(Path(folder), given.customers, given.months, given.seed, given.scenario)
+        scenario = scenario_named(given.scenario)
+        lake, held = operator(Path(folder), given.customers, given.months, given.seed, scenario)
         sys.stdout.write(json.dumps(asdict(measured(lake, held, given.customers)), indent=1) + "\n")
 
 

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,7 +154,7 @@ def test_help_says_what_a_command_does(run: Run, words: tuple[str, ...]) -> None
 
 
 def test_a_simulation_of_few_says_why_nothing_can_be_learned(run: Run) -> None:
-    assert run("simulate", "--customers", 30, "--months", 4)[0] == 0
+    assert run("simulate", "--customers", 30, "--months", 4, "--scenario", "small")[0] == 0
     code, _, err = run("train", "churn")
     assert code == 1
     assert "churn" in err or "leaves" in err
@@ -172,8 +174,22 @@ def test_a_simulation_says_what_became_of_its_rows_and_is_there_once(run: Run) -
     assert all(receipt["already_known"] == receipt["read"] for receipt in again["sources"].values())
 
 
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with that simulation."""
+    home = tmp_path_factory.mktemp("simulated") / "home"
+    environment = {**os.environ, "TIELINE_HOME": str(home)}
+    subprocess.run([sys.executable, tieline.__file__, *map(str, SMALL)], env=environment, check=True)
+    return home
+
+
+@pytest.fixture
+def home(simulated: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(simulated, tmp_path / "home")
+
+
+@pytest.mark.usefixtures("home")
 def test_another_simulation_in_the_same_home_is_an_error_and_changes_nothing(run: Run) -> None:
-    run(*SMALL)
     code, _, err = run(*SMALL, "--seed", 1)
     assert (code, "already holds another simulation" in err) == (1, True)
     assert "Traceback" not in err
@@ -227,9 +243,9 @@ def test_a_simulation_starts_when_it_is_told_to(run: Run) -> None:
     assert report["coverage"][-1][1].startswith("2019-06-01T00:00")
 
 
-def test_an_interrupted_simulation_leaves_the_lake_as_it_was(run: Run, tmp_path: Path) -> None:
-    run(*SMALL)
-    lake = tmp_path / "home" / "lakes" / "telecom"
+@pytest.mark.usefixtures("run")
+def test_an_interrupted_simulation_leaves_the_lake_as_it_was(home: Path) -> None:
+    lake = home / "lakes" / "telecom"
     before = {path: path.read_bytes() for path in lake.rglob("*") if path.is_file()}
     longer = [*map(str, SMALL), "--months", "40"]
     child = subprocess.Popen([sys.executable, tieline.__file__, *longer], stderr=subprocess.PIPE, text=True)

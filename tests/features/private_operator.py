@@ -17,10 +17,10 @@ from features.identity.keys import KeyRing
 from features.ingest import append_facts
 from features.lake import Lake
 from features.privacy.secrets import open_keyring
-from features.simulator import simulate
+from features.simulator import Scenario, simulate
 from features.simulator.deliver import deliver
 
-SEED = 3
+SEED, SCENARIO = 3, Scenario(warm_up_days=20)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Operator:
     def again(self):
         """The receipts of the same feeds, delivered once more."""
         customers, months = self.home.with_name("size").read_text().split()
-        return deliver(self.lake, self.ring, CATALOG, int(customers), int(months), SEED)
+        return deliver(self.lake, self.ring, CATALOG, int(customers), int(months), SEED, scenario=SCENARIO)
 
     def history(self) -> History:
         return History.load(self.lake, CATALOG)
@@ -78,7 +78,7 @@ def _made(customers: int, months: int) -> Path:
     (folder / "size").write_text(f"{customers} {months}")
     lake = Lake(folder / "home" / "lakes" / "telecom")
     ring = open_keyring(folder / "home", lake)
-    deliver(lake, ring, CATALOG, customers, months, SEED)
+    deliver(lake, ring, CATALOG, customers, months, SEED, scenario=SCENARIO)
     _move(lake, ring, _names(customers, months)[1])
     return folder
 
@@ -86,7 +86,8 @@ def _made(customers: int, months: int) -> Path:
 @cache
 def _names(customers: int, months: int) -> tuple[dict[str, tuple[str, ...]], Moved]:
     """The keys in the evidence, in order, and the number that will move from the first customer to the last."""
-    rows = pa.concat_tables([b.rows for b in simulate(customers, months, SEED) if b.source == "evidence"]).to_pandas()
+    batches = simulate(customers, months, SEED, scenario=SCENARIO)
+    rows = pa.concat_tables([batch.rows for batch in batches if batch.source == "evidence"]).to_pandas()
     ends = pd.concat([rows[["key_type", "key"]], rows[["other_type", "other"]].set_axis(["key_type", "key"], axis=1)])
     names = {kind: tuple(sorted(set(keys))) for kind, keys in ends.groupby("key_type")["key"]}
     numbers = rows[(rows.key_type == "msisdn") & (rows.state == "linked")].sort_values("other")

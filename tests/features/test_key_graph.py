@@ -75,8 +75,8 @@ def grown(graph: Graph, so_far: list[Fact], new: list[Fact]) -> Graph:
     return updated(graph, by_link(fresh, KINDS, LINKS), touched)
 
 
-@settings(max_examples=50)
-@given(facts=said(), order=st.randoms(use_true_random=False), batches=st.integers(1, 5))
+@settings(max_examples=30)
+@given(facts=said(), order=st.randoms(use_true_random=False), batches=st.integers(1, 3))
 def test_evidence_in_any_order_gives_the_graph_of_a_rebuild(facts: list[Fact], order, batches: int) -> None:
     arriving = list(facts)
     order.shuffle(arriving)
@@ -106,7 +106,7 @@ def test_the_reach_of_some_customers_is_theirs_in_the_reach_of_all(facts: list[F
         assert np.array_equal(getattr(part, name), getattr(whole, name)[kept])
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(world=worlds(), pair=st.sampled_from([(1, 2), (3, 2), (4, 1)]), merged_at=st.integers(0, 30))
 def test_merge_then_unmerge_gives_back_every_feature_exactly(
     world: World, pair: tuple[int, int], merged_at: int
@@ -120,7 +120,7 @@ def test_merge_then_unmerge_gives_back_every_feature_exactly(
     pd.testing.assert_frame_equal(before, after)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(world=worlds(), c=cutoffs)
 def test_no_feature_uses_a_link_or_merge_not_yet_known(world: World, c: int) -> None:
     known = replace(world, evidence=[e for e in world.evidence if e.known_at < c])

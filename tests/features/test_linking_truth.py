@@ -1,9 +1,11 @@
 """Linking against the truth of small operators; at 50,000 customers: ``python -m tests.linking_truth``."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from features.simulator import scenario_named
 from tests.linking_truth import measured, operator
 
 
@@ -11,7 +13,7 @@ from tests.linking_truth import measured, operator
 def test_who_is_joined_is_one_person_and_nobody_reads_a_former_owner(
     tmp_path: Path, scenario: str, strict: float
 ) -> None:
-    lake, held = operator(tmp_path, 1_200, 8, 5, scenario)
+    lake, held = operator(tmp_path, 1_200, 8, 5, replace(scenario_named(scenario), warm_up_days=60))
     figures = measured(lake, held, 1_200)
     assert figures.precision >= 0.995
     assert figures.strict >= strict

@@ -4,6 +4,7 @@ Each plant breaks exactly one part of the rule of time; the control plant, which
 that the comparison is known to see something.
 """
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -72,9 +73,9 @@ PLANTS = {
 }
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    lake = Lake(tmp_path / "lake")
+@pytest.fixture(scope="module")
+def unplanted(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake(tmp_path_factory.mktemp("unplanted") / "lake")
     add(lake, "journey", touch("call", *ME, at=-5, known=-5), touch("visit", "cookie", "anonymous", at=-9, known=-9))
     number = "msisdn", "+32470000001"
     add(
@@ -88,6 +89,16 @@ def lake(tmp_path: Path) -> Lake:
     return lake
 
 
+@pytest.fixture(scope="module")
+def before(unplanted: Lake) -> pd.DataFrame:
+    return features(unplanted)
+
+
+@pytest.fixture
+def lake(unplanted: Lake, tmp_path: Path) -> Lake:
+    return Lake(shutil.copytree(unplanted.root, tmp_path / "lake"))
+
+
 def features(lake: Lake) -> pd.DataFrame:
     history = History.load(lake, CATALOG)
     me = np.array([RING.key_id(*ME)])
@@ -96,8 +107,7 @@ def features(lake: Lake) -> pd.DataFrame:
 
 @pytest.mark.parametrize("plant", PLANTS)
 @pytest.mark.parametrize("compacted", [False, True], ids=["as appended", "compacted"])
-def test_a_planted_fact_changes_no_feature(lake: Lake, plant: str, compacted: bool) -> None:
-    before = features(lake)
+def test_a_planted_fact_changes_no_feature(lake: Lake, before: pd.DataFrame, plant: str, compacted: bool) -> None:
     source, row = PLANTS[plant]
     add(lake, source, row)
     if compacted:
@@ -105,8 +115,7 @@ def test_a_planted_fact_changes_no_feature(lake: Lake, plant: str, compacted: bo
     pd.testing.assert_frame_equal(features(lake).astype(object), before.astype(object), check_exact=True)
 
 
-def test_the_control_plant_is_seen(lake: Lake) -> None:
-    before = features(lake)
+def test_the_control_plant_is_seen(lake: Lake, before: pd.DataFrame) -> None:
     add(lake, "journey", touch("p", *ME, at=-2, known=-1))
     changed = features(lake).astype(object).ne(before.astype(object)) & features(lake).notna()
     assert changed["journey_action_complain_count_90d"].iloc[0]

@@ -17,19 +17,22 @@ from features.simulator.truth import hazards, owners
 QUICK = Scenario(warm_up_days=20)
 RUN = (1000, 13, 11)
 """Customers, months and seed of the operator most tests look at: long enough for numbers to come back."""
+SETTLED = Scenario(warm_up_days=60)
+SHORT = (1000, 4, 11)
+"""One whose registers are looked at: long enough for people to move."""
 
 
 @cache
 def facts() -> dict[str, pd.DataFrame]:
     parts: dict[str, list[pa.Table]] = {}
-    for batch in simulate(*RUN):
+    for batch in simulate(*RUN, scenario=SETTLED):
         parts.setdefault(batch.source, []).append(batch.rows)
     return {name: pa.concat_tables(rows).to_pandas() for name, rows in parts.items()}
 
 
 @cache
 def truth() -> pd.DataFrame:
-    return owners(*RUN).to_pandas()
+    return owners(*RUN, scenario=SETTLED).to_pandas()
 
 
 def journey_usage_and_faults() -> pd.DataFrame:
@@ -216,14 +219,15 @@ def test_the_name_of_a_key_tells_nothing_of_the_customer(kind: str) -> None:
 
 @cache
 def both_registers() -> tuple[pd.DataFrame, pd.DataFrame]:
-    both = registers(*RUN)
+    both = registers(*SHORT, scenario=QUICK)
     return both.crm.to_pandas(), both.shops.to_pandas()
 
 
+@cache
 def matched() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Cards of customers beside their rows in the CRM, and cards of strangers."""
     crm, shops = both_registers()
-    held = truth()
+    held = owners(*SHORT, scenario=QUICK).to_pandas()
     held = held[held.key_type == "loyalty"].drop_duplicates("key").set_index("key").customer
     shops = shops.assign(customer=shops.loyalty.map(held))
     assert set(shops.loyalty) == set(held.index)

@@ -1,5 +1,7 @@
 """Small models really fitted on rows with known hazards; every tenth row does not say how much pain there was."""
 
+from functools import cache
+
 import numpy as np
 from known_hazards import EDGES, known, staggered
 
@@ -12,6 +14,7 @@ GROUPS = {"pain": "faults", "plan": "contract", "noise": "contract"}
 TYPICAL = {"pain": 0.0, "plan": "basic", "noise": 0.5}
 
 
+@cache
 def small_model(open_ended: bool = False) -> Model:
     """Two labels: one with competing endings, one without."""
     n, hazards, specs = 3_000, {}, {}

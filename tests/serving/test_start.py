@@ -95,6 +95,12 @@ def test_a_changed_model_file_stops_the_start(operator: Operator, tmp_path: Path
         path.write_bytes(original)
 
 
+@pytest.fixture(scope="module")
+def shop(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A workspace of its own, whose models are the operator's."""
+    return track_for_shop(operator, workspace_of(operator, tmp_path_factory.mktemp("shop")))
+
+
 Edit = Callable[[Path], None]
 
 
@@ -131,15 +137,13 @@ def _other_features(folder: Path) -> None:
         ),
     ],
 )
-def test_a_workspace_that_does_not_fit_stops_the_start(
-    operator: Operator, tmp_path: Path, edit: Edit, says: str
-) -> None:
-    settings = track_for_shop(operator, workspace_of(operator, tmp_path))
-    assert settings.workspace is not None
-    create_app(settings)
-    edit(settings.workspace)
+def test_a_workspace_that_does_not_fit_stops_the_start(shop: Settings, tmp_path: Path, edit: Edit, says: str) -> None:
+    assert shop.workspace is not None
+    edited = shop.model_copy(update={"workspace": shutil.copytree(shop.workspace, tmp_path / "shop")})
+    create_app(edited)
+    edit(edited.workspace)
     with pytest.raises(StartError, match=says):
-        create_app(settings)
+        create_app(edited)
 
 
 def test_a_workspace_answers_with_its_own_models_and_never_with_those_of_another(

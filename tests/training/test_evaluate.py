@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -6,13 +7,18 @@ import pytest
 from pairs import DAY, FEATURES, dataset
 
 from features.dataset import Dataset, Outcome
+from models.bundle import Model
 from models.hazard import LabelError, Params
 from training import evaluate
 from training.fit import Settings, _typical, fit
 
 QUICK = Settings(params=Params(num_leaves=7, learning_rate=0.1, rounds=60, patience=10, folds=2, num_threads=1))
 TRAIN = dataset(6_000, start=0, days=180, seen=180)
-MODEL = fit(TRAIN, QUICK)
+
+
+@cache
+def model() -> Model:
+    return fit(TRAIN, QUICK)
 
 
 def with_outcome(data: Dataset, ending: int, after: int) -> Dataset:
@@ -22,7 +28,7 @@ def with_outcome(data: Dataset, ending: int, after: int) -> Dataset:
 
 def test_out_of_time_the_curve_is_calibrated_at_every_horizon():
     test = dataset(6_000, start=180, days=60, seen=400, seed=5)
-    detail = evaluate.table(evaluate.score(MODEL, test))
+    detail = evaluate.table(evaluate.score(model(), test))
     assert list(detail.horizon) == ["30d", "60d", "90d"]
     assert detail.observed_expected.to_numpy() == pytest.approx(1, abs=0.12)
     assert (detail.auc > 0.68).all()
@@ -30,7 +36,7 @@ def test_out_of_time_the_curve_is_calibrated_at_every_horizon():
 
 def test_a_pair_counts_at_a_horizon_only_once_it_was_followed_past_it():
     test = dataset(600, start=180, days=60, seen=270, seed=5)
-    at = {s.horizon: s for s in evaluate.score(MODEL, test)}
+    at = {s.horizon: s for s in evaluate.score(model(), test)}
     assert (len(at["30d"].y), at["30d"].unknown) == (600, 0)
     assert len(at["60d"].y) == np.sum(270 * DAY - test.cutoff >= 60 * DAY)
     assert len(at["90d"].y) == 1
@@ -39,14 +45,14 @@ def test_a_pair_counts_at_a_horizon_only_once_it_was_followed_past_it():
 
 def test_an_event_at_the_edge_itself_comes_after_it():
     test = with_outcome(dataset(10, start=180, days=1, seen=400), 1, 30 * DAY)
-    at = {s.horizon: s for s in evaluate.score(MODEL, test)}
+    at = {s.horizon: s for s in evaluate.score(model(), test)}
     assert at["30d"].y.sum() == 0
     assert at["60d"].y.sum() == 10
 
 
 def test_a_competing_ending_is_a_known_answer():
     test = with_outcome(dataset(10, start=180, days=1, seen=400), 2, DAY)
-    assert all(len(s.y) == 10 and s.y.sum() == 0 for s in evaluate.score(MODEL, test))
+    assert all(len(s.y) == 10 and s.y.sum() == 0 for s in evaluate.score(model(), test))
 
 
 def test_the_end_of_an_open_ended_task_counts_those_whose_ending_is_known():
@@ -82,7 +88,7 @@ def test_an_unknown_last_horizon_falls_back_and_says_so():
 
 def test_one_class_in_the_test_window_is_null_with_a_note():
     test = with_outcome(dataset(10, start=180, days=1, seen=400), 0, -1)
-    found = evaluate.headline(evaluate.table(evaluate.score(MODEL, test)))
+    found = evaluate.headline(evaluate.table(evaluate.score(model(), test)))
     assert found["auc"] is None
     assert found["brier"] is not None
     assert found["notes"] == ["'leaves' has one class among 10 test pairs: no AUC"]
@@ -104,7 +110,7 @@ def test_ablation_shows_what_each_subset_is_worth():
 
 
 def test_typical_values_and_groups_are_those_of_the_training_rows():
-    late, plan, faults = MODEL.manifest.features
+    late, plan, faults = model().manifest.features
     assert late.typical == pytest.approx(float(TRAIN.X[late.name].median()))
     assert (plan.typical, plan.kind, plan.group) == ("basic", "category", "own")
     assert faults.group == "history"
