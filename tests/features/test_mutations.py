@@ -30,28 +30,41 @@ class Mutation(NamedTuple):
     """test ids below `tests/features`, separated by spaces"""
 
 
-KERNEL, FRAME, HISTORY, COLUMNS = (f"features/{name}.py" for name in ("kernel", "frame", "history", "columns"))
+KERNEL, RULE, CELLS, OUTPUTS, EXACT, PLAN, LOOKUPS, COLUMNS, BLOCK, BUCKETS = (
+    f"features/{name}.py"
+    for name in ("kernel", "rule", "cells", "outputs", "exact", "plan", "lookups", "columns", "block", "buckets")
+)
+AGGREGATES, PARITY = "test_aggregates.py", "test_parity.py"
 MUTATIONS = {
-    "the cutoff itself counts": (KERNEL, "if at[row] >= newest:", "if at[row] > newest:"),
-    "the older end is open": (KERNEL, "edges[band + 1] <= offset", "edges[band + 1] < offset"),
-    "a later fact counts": (KERNEL, "newest = min(at_to[r], c + edges[n_bands])", "newest = at_to[r]"),
-    "known at the cutoff counts": (KERNEL, "known[row] < v <= until[row]", "known[row] <= v <= until[row]"),
-    "known_at is ignored": (KERNEL, "known[row] < v <= until[row]", "v <= until[row]"),
-    "until is ignored": (KERNEL, "known[row] < v <= until[row]", "known[row] < v"),
-    "until is one too early": (KERNEL, "known[row] < v <= until[row]", "known[row] < v < until[row]"),
-    "the reach begins too early": (KERNEL, "oldest = max(at_from[r], c + edges[0])", "oldest = c + edges[0]"),
-    "the reach never ends": (KERNEL, "newest = min(at_to[r], c + edges[n_bands])", "newest = c + edges[n_bands]"),
-    "links not yet known are used": (FRAME, "(reach.known_from[row] < seen[pair]) &", "(seen[pair] == seen[pair]) &"),
-    "links no longer believed are used": (FRAME, "& (seen[pair] <= reach.known_to[row])", ""),
-    "a former parent is the present one": (FRAME, "& (cutoff[pair] <= parents.at_to[row])", ""),
-    "no coverage is zero": (HISTORY, "low, cutoffs), values, np.nan)", "low, cutoffs), values, 0.0)"),
-    "a half covered window counts": (FRAME, "(high <= bounds[np.maximum(index, 0), 1])", "(high > 0)"),
+    "the cutoff itself counts": (KERNEL, "if at >= newest:", "if at > newest:"),
+    "the older end is open": (RULE, "if i64(at, middle) < instant:", "if i64(at, middle) <= instant:"),
+    "the older end of an inner window is open": (KERNEL, "while band_end <= at:", "while band_end < at:"),
+    "a later fact counts": (KERNEL, "newest = min(i64(step[AT_TO], r), c + edges[edge0 + bands])", "newest = i64(step[AT_TO], r)"),
+    "known at the cutoff counts": (RULE, "if i64(step[KNOWN], row) >= v:", "if i64(step[KNOWN], row) > v:"),
+    "known_at is ignored": (RULE, "if i64(step[KNOWN], row) >= v:", "if False:"),
+    "until is ignored": (RULE, "if step[REVISED] == 0 or", "if True or"),
+    "until is one too early": (RULE, "return v <= i64(step[UNTIL],", "return v < i64(step[UNTIL],"),
+    "the reach begins too early": (RULE, "max(i64(step[AT_FROM], r), low)", "low"),
+    "the reach never ends": (KERNEL, "newest = min(i64(step[AT_TO], r), c + edges[edge0 + bands])", "newest = c + edges[edge0 + bands]"),
+    "links not yet known are used": (RULE, "return i64(step[KNOWN_FROM], r) < v <=", "return v <="),
+    "links no longer believed are used": (RULE, "< v <= i64(step[KNOWN_TO], r)", "< v"),
+    "a former parent is the present one": (LOOKUPS, "< cutoff[i] <= at_to[r]", "< cutoff[i]"),
+    "no coverage is zero": (KERNEL, "if nobody or (outputs[o, COVERED] and not told):", "if nobody:"),
+    "a half covered window counts": (OUTPUTS, "return first > begin and high <= coverage[first - 1, 1]", "return first > begin"),
+    "what no parent was known of is zero": (KERNEL, "(step[NEEDS_REACH] and not reached)", "False"),
     "windows end at the visibility cut": (KERNEL, "c, v = cutoff[i], seen[i]", "c, v = seen[i], seen[i]"),
-    "bands in the wrong order": (KERNEL, "else high - 1 - step", "else low + step"),
-    "a missing value counts": (KERNEL, "if column >= 0 and np.isnan(values[column, row]):", "if column >= 1000:"),
-    "a cleared case stays open": (KERNEL, "c and (last < 0 or _after(at[row], known[row], at[last], known[last])):", "c:"),
-    "a case of a line given up stays open": (KERNEL, "case_to[slot] >= c and", ""),
-    "ties are broken by order of arrival": (COLUMNS, "rank=rank[order]", "rank=np.arange(len(rank), dtype=np.int64)[order]"),
+    "bands in the wrong order": (OUTPUTS, "else high - 1 - distance", "else low + distance"),
+    "a missing number counts": (CELLS, "if np.isnan(amount):", "if False:"),
+    "a missing category counts": (CELLS, "if amount < 0.0:", "if False:", AGGREGATES),
+    "a cleared case stays open": (KERNEL, "and (cleared < 0 or _after(step, row, cleared))", ""),
+    "a case of a line given up stays open": (KERNEL, "and case_to[slot] >= c", ""),
+    "a case is as old as the window": (PLAN, "return {EVER_AGO} if any(e.aggregate == OPEN_AGE for e in emissions) else set()", "return set()", AGGREGATES),
+    "ties are broken by order of arrival": (CELLS, "return i64(rank, row) > i64(rank, than)", "return True"),
+    "what is less than one is not added": (EXACT, "part = int64((size - float64(whole)) * float64(UNIT))", "part = int64(0)", AGGREGATES),
+    "a change looks back one window": (PLAN, "-2 * window if aggregate == CHANGE", "-window if aggregate == CHANGE", AGGREGATES),
+    "a share is of all rows": (PLAN, "return together(self.conditions, self.among), self.among", "return together(self.conditions, self.among), ()", AGGREGATES),
+    "the live call sees what is not known yet": (BLOCK, "cutoff if seen is None else seen], np.int64)", "cutoff], np.int64)", PARITY),
+    "a bucket keeps half the readers of a key": (BUCKETS, "low = np.searchsorted(key, run_keys, \"left\")\n    count = np.searchsorted(key, run_keys, \"right\") - low", "low = np.searchsorted(key, run_keys, \"left\")\n    count = np.minimum(np.searchsorted(key, run_keys, \"right\") - low, 1)", PARITY),
 }  # fmt: skip
 
 REACH = "features/identity/reach.py"
