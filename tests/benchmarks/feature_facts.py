@@ -6,6 +6,7 @@ links have ends as well as beginnings. Facts are known up to two days after they
 up to 30 days later, and one in ten of those revisions withdraws it.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -24,7 +25,7 @@ from features.declare import Catalog
 from features.facts import CHANNELS, PHASES, TIME, source
 from features.history import History
 from features.identity.keys import KEYS
-from features.lake import Lake
+from features.lake import Lake, compaction, revisions, store
 
 DAY = 86_400_000_000
 START = 1_735_689_600_000_000
@@ -103,9 +104,9 @@ def bench_folder() -> Path:
 
 
 def ensure(size: Size) -> Size:
-    """The same size, once its lake and links are there; a lake of another recipe is made anew."""
+    """The same size, once its lake and links are there; what another recipe or another way of writing made goes."""
     mark = size.folder / "made.json"
-    wanted = asdict(size) | {"recipe": RECIPE}
+    wanted = asdict(size) | {"recipe": RECIPE, "written_by": _written_by()}
     if mark.exists() and json.loads(mark.read_text()) == wanted and size.lake.snapshot().ready.get("journey"):
         return size
     shutil.rmtree(size.folder, ignore_errors=True)
@@ -117,6 +118,13 @@ def ensure(size: Size) -> Size:
     write_links(size)
     mark.write_text(json.dumps(wanted))
     return size
+
+
+def _written_by() -> str:
+    """What tells the present way of writing compacted files from any other: the code that does it."""
+    return hashlib.sha256(
+        b"".join(Path(str(m.__file__)).read_bytes() for m in (compaction, revisions, store))
+    ).hexdigest()
 
 
 def write_links(size: Size) -> None:
