@@ -1,7 +1,7 @@
 """What the kernel needs of the machine and Numba does not offer: reading at an address, and bits of a word.
 
 The kernel reads columns where they lie, whatever their number and type, so it is handed their addresses. Whoever makes
-a table of addresses keeps the arrays alive as long as the table (`features.frame.Bound`).
+a table of addresses keeps the arrays alive as long as the table (`features.bound.Bound`).
 """
 
 import numpy as np
