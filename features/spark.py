@@ -78,7 +78,7 @@ class Dealt:
         def told(done: int) -> None:
             self.progress(Progress(self.pairs * done // buckets, self.pairs, f"{done} of {buckets} buckets"))
 
-        _run(self.spark, _numbers(self.spark, buckets).mapInArrow(fold.files, "rows long"), told)
+        _run(self.spark, buckets, fold.files, "rows long", told)
         for bucket in range(buckets):
             yield feather.read_table(fold.values / f"{bucket}.arrow").to_pandas()
 
@@ -100,10 +100,10 @@ def session(master: str) -> Iterator[SparkSession]:
     if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
         raise SparkError("Spark needs Java 17 or newer: put java on the PATH, or set JAVA_HOME")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.master(master).appName("tieline").config("spark.ui.showConsoleProgress", "false")
+    config = {"spark.ui.showConsoleProgress": "false", "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
     if master.startswith("local"):  # nobody else needs to reach the driver
-        builder = builder.config(map=dict.fromkeys(("spark.driver.bindAddress", "spark.driver.host"), "127.0.0.1"))
-    spark = builder.getOrCreate()
+        config |= dict.fromkeys(("spark.driver.bindAddress", "spark.driver.host"), "127.0.0.1")
+    spark = SparkSession.builder.master(master).appName("tieline").config(map=config).getOrCreate()
     try:
         yield spark
     finally:
@@ -146,8 +146,7 @@ def dealt(
         def told(done: int) -> None:
             progress(Progress(0, pairs, f"dealing the rows into {buckets} buckets: {done} of {tasks} tasks"))
 
-        deal = _numbers(spark, tasks).mapInArrow(_Deal(division).batches, "bucket long, rows long")
-        written = _run(spark, deal, told)
+        written = _run(spark, tasks, _Deal(division).batches, "bucket long, rows long", told)
         rows = np.zeros(buckets, np.int64)
         np.add.at(rows, written["bucket"].to_numpy(), written["rows"].to_numpy())
         yield Dealt(spark, division, rows, pairs, progress)
@@ -236,21 +235,25 @@ def _each(numbers: _Batches) -> Iterator[int]:
         yield from batch.column(0).to_pylist()
 
 
-def _run(spark: SparkSession, frame: DataFrame, told: Callable[[int], None]) -> pa.Table:
-    """The rows of a small frame; meanwhile ``told`` hears how many of its tasks are done."""
+def _run(
+    spark: SparkSession, n: int, work: Callable[[_Batches], _Batches], columns: str, told: Callable[[int], None]
+) -> pa.Table:
+    """What ``n`` tasks have to say, few rows of ``columns``; meanwhile ``told`` hears how many are done."""
     tracker, done = spark.sparkContext.statusTracker(), 0
     told(done)
     with ThreadPoolExecutor(1) as pool:
-        result = pool.submit(frame.toArrow)
+        result = pool.submit(_numbers(spark, n).mapInArrow(work, columns).toArrow)
         while wait([result], _POLL_SECONDS).not_done:
             stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
             before, done = done, max(done, sum(stage.numCompletedTasks for stage in stages if stage))
             if done > before:
                 told(done)
     try:
-        return result.result()
+        table = result.result()
     except PySparkException as failure:
         raise SparkError(_said(failure)) from failure
+    told(n)
+    return table
 
 
 def _said(failure: PySparkException) -> str:
