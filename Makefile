@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help install demo test test-slow check bench pin pictures serve ui lock clean
+.PHONY: help install demo test test-slow mutations check bench pin pictures serve ui lock clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -21,10 +21,13 @@ demo: $(READY)       ## the whole way on a simulated operator, in a few minutes
 	$(BIN)/tieline demo
 
 test: $(READY)       ## all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not slow and not compiling" -n 2 --dist worksteal
 
 test-slow: $(READY)  ## the slow tests: kills, mutations, statistics (what `make bench` measures apart)
 	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal --ignore=tests/benchmarks
+
+mutations: $(READY)  ## break each rule of the kernel, compile it anew and see the tests fail (a quarter of an hour)
+	$(BIN)/python -m pytest tests/features/test_mutations.py -m compiling -n 2 --dist worksteal
 
 check: $(READY)      ## style and types
 	$(BIN)/ruff check .
