@@ -19,6 +19,9 @@ from features.identity.reach import Reach
 from features.plan import Plan, Step, compile_features
 
 
+_FIRST = np.zeros(1, np.int64)
+
+
 @dataclass(frozen=True)
 class Block:
     """Per source its rows and the intervals it is covered in; per entity type (and parent) reach: ``own``, ``parents``.
@@ -139,7 +142,9 @@ class Vectors:
 
     def fold(self, cuts: np.ndarray, spans: np.ndarray) -> np.ndarray:
         """(outputs,) float64 in the order of the steps, for ``cuts`` (2,) cutoff and seen."""
-        return self._bound.fold(cuts[:1], cuts[1:], spans)[0]
+        out = np.empty((len(self._places), 1))
+        self._bound.fold(cuts[:1], cuts[1:], spans, out, _FIRST)
+        return out[:, 0]
 
 
 def _present(parents: Reach, entity: int, cutoff: int, seen: int) -> int | None:

@@ -9,7 +9,7 @@ from features import cells, kernel, rule
 from features.columns import Columns
 from features.identity.reach import Reach
 from features.machine import address
-from features.plan import MAX_FILTERS, Plan
+from features.plan import CASES, MAX_FILTERS, TALLY, Plan
 
 Coverage = tuple[tuple[int, int], ...]
 
@@ -53,17 +53,22 @@ class Bound:
             step[rule.NEEDS_REACH] = part.needs_reach
             step[rule.PAIRS], step[rule.AGES] = plan.pairs_cases, plan.asks_age
             self._addresses(step, part)
+            step[rule.TALLIED], step[rule.LISTED] = _looked_at(plan)
             sizes = grown
         self.cells, self.edges = np.concatenate(found), np.concatenate(edges)
         self.outputs, self.coverage = np.concatenate(outputs), np.concatenate(coverage)
 
-    def fold(self, cutoff: np.ndarray, seen: np.ndarray, spans: np.ndarray) -> np.ndarray:
-        """(p, o) float64 for p pairs: ``spans`` (p, parts, 2) int64, rectangles of each part's reach (-1: none)."""
-        out = np.empty((len(cutoff), len(self.outputs)))
+    def fold(
+        self, cutoff: np.ndarray, seen: np.ndarray, spans: np.ndarray, out: np.ndarray, places: np.ndarray
+    ) -> None:
+        """Write ``out[:, places[i]]`` for p pairs: ``out`` (o, q) float32 or float64, contiguous.
+
+        ``spans`` (p, parts, 2) int64: rectangles of each part's reach (-1: there is nobody to reach through).
+        """
         kernel.fold(
-            self.steps, self.starts, self.cells, self.edges, self.outputs, self.coverage, cutoff, seen, spans, out
-        )
-        return out
+            self.steps, self.starts, self.cells, self.edges, self.outputs, self.coverage, cutoff, seen, spans, places,
+            address(out), out.shape[1], out.dtype == np.float64,
+        )  # fmt: skip
 
     def _address(self, array: np.ndarray) -> int:
         self._alive.append(array)
@@ -97,3 +102,12 @@ class Bound:
         step[rule.RUN_START], step[rule.RUN_END] = self._address(start), self._address(end)
         step[rule.AT_FROM], step[rule.AT_TO] = self._address(reach.at_from), self._address(reach.at_to)
         step[rule.KNOWN_FROM], step[rule.KNOWN_TO] = self._address(reach.known_from), self._address(reach.known_to)
+
+
+def _looked_at(plan: Plan) -> tuple[int, int]:
+    """The filters whose rows are counted, and those of whose rows more is kept, a bit each."""
+    tallied, listed = 0, 0
+    for filter_, kind, _ in plan.cells.tolist():
+        tallied |= (kind == TALLY) << filter_
+        listed |= (kind not in (TALLY, CASES)) << filter_
+    return tuple(np.array([tallied, listed], np.uint64).view(np.int64).tolist())

@@ -12,26 +12,22 @@ SHIFT = 60
 UNIT = 1 << SHIFT
 
 
-@nb.njit(UniTuple(int64, 2)(float64), cache=True, nogil=True, _nrt=False)
+@nb.njit(UniTuple(int64, 2)(float64), cache=True, nogil=True, _nrt=False, forceinline=True)
 def split(amount):  # type: ignore[no-untyped-def]
-    """Whole units and 2^-60ths (0 to 2^60 - 1) of an amount of at most 2^62 in size: their sum, cut towards zero."""
-    size = abs(amount)
-    whole = int64(size)
-    part = int64((size - float64(whole)) * float64(UNIT))
-    if amount >= 0:
-        return whole, part
-    return (-whole, part) if part == 0 else (-whole - 1, UNIT - part)
+    """Whole units and 2^-60ths of an amount of at most 2^62 in size, both cut towards zero and both of its sign."""
+    whole = int64(amount)
+    return whole, int64((amount - float64(whole)) * float64(UNIT))
 
 
-@nb.njit(float64(int64[:, ::1], int64[:, :, ::1], int64, int64, int64), cache=True, nogil=True, _nrt=False)
-def added(filled, total, cell, low, high):  # type: ignore[no-untyped-def]
-    """The sum over the bands ``low`` to ``high - 1`` of a cell, where they are filled; ``total`` (cells, bands, 2)."""
-    whole, part = 0, 0
-    for band in range(low, high):
-        if filled[cell, band] > 0:
-            part += total[cell, band, 1]
-            whole += total[cell, band, 0] + (part >> SHIFT)
-            part &= UNIT - 1
+@nb.njit(UniTuple(int64, 2)(int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
+def carried(whole, part):  # type: ignore[no-untyped-def]
+    """The same sum with 0 to 2^60 - 1 of 2^-60ths."""
+    return whole + (part >> SHIFT), part & (UNIT - 1)
+
+
+@nb.njit(float64(int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
+def rounded(whole, part):  # type: ignore[no-untyped-def]
+    """A carried sum as float64."""
     if whole >= 0:
         return float64(whole) + float64(part) / float64(UNIT)
     if part:  # the sizes of both must have one sign, or small sums would be rounded as if they were large

@@ -38,8 +38,7 @@ def fold(part: Part, asked: Asked, out: np.ndarray) -> None:
 
     def block(low: int) -> None:
         places = order[low : low + BLOCK_PAIRS]
-        values = bound.fold(asked.cutoff[places], asked.seen[places], spans[places][:, None, :])
-        lookups.scatter(values, places, out)
+        bound.fold(asked.cutoff[places], asked.seen[places], spans[places][:, None, :], out, places)
 
     _each_block(block, len(order))
 

@@ -50,19 +50,3 @@ def present(key, at_from, at_to, known_from, known_to, spans, cutoff, seen, foun
                 if best < 0 or at_from[r] > at_from[best] or (at_from[r] == at_from[best] and key[r] < key[best]):
                     best = r
         found[i] = best
-
-
-@nb.njit(
-    [
-        void(nb.float64[:, ::1], int64[::1], nb.float32[:, :]),
-        void(nb.float64[:, ::1], int64[::1], nb.float64[:, :]),
-    ],
-    cache=True,
-    _nrt=False,
-    nogil=True,
-)
-def scatter(values, places, out):  # type: ignore[no-untyped-def]
-    """``out[:, places[i]] = values[i]`` for values (p, o) and out (o, q)."""
-    for o in range(values.shape[1]):
-        for i in range(values.shape[0]):
-            out[o, places[i]] = values[i, o]

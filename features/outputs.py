@@ -1,10 +1,15 @@
-"""Cells -> values: what an aggregate says of what was kept of the rows."""
+"""Cells -> values: what an aggregate says of what was kept of the rows.
+
+A window is the stretches ``low`` to ``high - 1`` (slots one later) and, where its cutoff has rows of its own, the slots
+``start`` to ``end - 1`` of its bands (`cells`).
+"""
 
 import numba as nb
 import numpy as np
 from numba import boolean, float64, int64, uint64
 
-from features.exact import added
+from features.cells import CELLS, KIND, later
+from features.exact import carried, rounded
 from features.machine import ones
 from features.plan import (
     CHANGE,
@@ -22,14 +27,16 @@ from features.plan import (
     SHARE,
     SINCE,
     SUM,
+    TOTAL,
 )
+from features.rule import FIRST_CELL
 
 AGGREGATE, CELL, OTHER_CELL, LOW, MIDDLE, HIGH, COVERED = range(7)
 """Places in an output of a plan."""
 DAY = 86_400_000_000.0
 
 
-@nb.njit(boolean(int64[:, ::1], int64, int64, int64, int64), cache=True, nogil=True, _nrt=False)
+@nb.njit(boolean(int64[:, ::1], int64, int64, int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
 def covered(coverage, first, last, low, high):  # type: ignore[no-untyped-def]
     """Whether ``[low, high)`` lies inside one of the rising intervals ``coverage[first:last]``."""
     if high <= low:
@@ -44,67 +51,136 @@ def covered(coverage, first, last, low, high):  # type: ignore[no-untyped-def]
     return first > begin and high <= coverage[first - 1, 1]
 
 
-@nb.njit(float64(int64[:, ::1], int64, int64, int64), cache=True, nogil=True, _nrt=False)
-def _rows(filled, cell, low, high):  # type: ignore[no-untyped-def]
-    n = 0
-    for band in range(low, high):
-        n += filled[cell, band]
-    return float64(n)
+@nb.njit(int64(int64[:, ::1], int64, int64, int64, int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
+def rows(filled, g, low, high, start, end):  # type: ignore[no-untyped-def]
+    """How many rows a window has."""
+    n = filled[g, high] - filled[g, low]
+    for s in range(start, end):
+        n += filled[g, s]
+    return n
 
 
-@nb.njit(float64(float64, float64), cache=True, nogil=True, _nrt=False)
+@nb.njit(float64(int64[:, :, ::1], int64, int64, int64, int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
+def _sum(total, g, low, high, start, end):  # type: ignore[no-untyped-def]
+    whole, part = carried(total[g, high, 0] - total[g, low, 0], total[g, high, 1] - total[g, low, 1])
+    for s in range(start, end):
+        whole, part = carried(whole + total[g, s, 0], part + total[g, s, 1])
+    return rounded(whole, part)
+
+
+@nb.njit(int64(uint64[:, ::1], int64, int64, int64, int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
+def _different(mask, g, low, high, start, end):  # type: ignore[no-untyped-def]
+    every = uint64(0)
+    for s in range(low + 1, high + 1):
+        every |= mask[g, s]
+    for s in range(start, end):
+        every |= mask[g, s]
+    return ones(every)
+
+
+@nb.njit(int64(int64[:, ::1], int64, int64, int64, boolean), cache=True, nogil=True, _nrt=False, forceinline=True)
+def _end_slot(filled, g, low, high, last):  # type: ignore[no-untyped-def]
+    """The last (or first) slot of a run of stretches that any row is in, 0 for none."""
+    for distance in range(high - low):
+        s = high - distance if last else low + 1 + distance
+        if filled[g, s] > filled[g, s - 1]:
+            return s
+    return 0
+
+
+@nb.njit(int64(int64[:, ::1], int64, int64, int64, boolean), cache=True, nogil=True, _nrt=False, forceinline=True)
+def _end_band(filled, g, start, end, last):  # type: ignore[no-untyped-def]
+    """The last (or first) slot of some bands that any row is in, 0 for none."""
+    for distance in range(end - start):
+        s = end - 1 - distance if last else start + distance
+        if filled[g, s] > 0:
+            return s
+    return 0
+
+
+@nb.njit(float64(float64, float64), cache=True, nogil=True, _nrt=False, forceinline=True)
 def _ratio(part, whole):  # type: ignore[no-untyped-def]
     return part / whole if whole > 0.0 else np.nan
 
 
-@nb.njit(float64(float64, float64), cache=True, nogil=True, _nrt=False)
+@nb.njit(float64(float64, float64), cache=True, nogil=True, _nrt=False, forceinline=True)
 def _change(before, lately):  # type: ignore[no-untyped-def]
     both = abs(before) + abs(lately)
     return (lately - before) / both if both > 0.0 else 0.0
 
 
-@nb.njit(inline="always", _nrt=False)
-def emit(output, c, filled, total, value, best, mask, sums):  # type: ignore[no-untyped-def]
+@nb.njit(float64(int64[::1], boolean, int64, int64, int64, int64, int64, *CELLS), cache=True, nogil=True, _nrt=False, forceinline=True)
+def _extreme(step, least, g, low, high, start, end, filled, total, value, best, mask):  # type: ignore[no-untyped-def]
+    result = np.nan
+    for s in range(low + 1, high + 1):
+        if filled[g, s] > filled[g, s - 1] and (np.isnan(result) or (value[g, s] < result) == least):
+            result = value[g, s]
+    for s in range(start, end):
+        if filled[g, s] > 0 and (np.isnan(result) or (value[g, s] < result) == least):
+            result = value[g, s]
+    return result
+
+
+@nb.njit(
+    float64(int64[::1], int64, int64, int64, int64, int64, int64, int64, *CELLS), cache=True, nogil=True, _nrt=False, forceinline=True
+)
+def _one_row(  # type: ignore[no-untyped-def]
+    step, aggregate, c, g, low, high, start, end, filled, total, value, best, mask
+):
+    """What the last row of a window says, or when it or the first was."""
+    last = aggregate != FIRST
+    s, other = _end_slot(filled, g, low, high, last), _end_band(filled, g, start, end, last)
+    if s == 0:
+        s = other
+    elif other > 0:
+        if aggregate == LAST or aggregate == LAST_TIME:
+            s = other if later(step, best[g, other], best[g, s]) else s
+        elif (best[g, s] < best[g, other]) == last:
+            s = other
+    if s == 0:
+        return np.nan
+    if aggregate == LAST:
+        return value[g, s]
+    if aggregate == LAST_TIME:
+        return (value[g, s] - c) / DAY
+    return (c - best[g, s]) / DAY if aggregate == SINCE else float64(best[g, s] - c)
+
+
+@nb.njit(
+    float64(
+        int64[::1], int64[::1], int64[:, ::1], int64, int64, int64, int64, int64, int64, int64, *CELLS
+    ),
+    cache=True,
+    nogil=True,
+    _nrt=False, forceinline=True,
+)  # fmt: skip
+def emit(  # type: ignore[no-untyped-def]
+    step, output, cells, c, low, middle, high, start, between, end, filled, total, value, best, mask
+):
     """The value of one output (7,) of a plan at the cutoff ``c``, as float64; missing is NaN.
 
-    ``filled`` (g, b) rows per cell and band, ``total`` (g, b, 2) their exact sums, ``value`` the amount of the last,
-    least or greatest, ``best`` an instant, ``mask`` the set of codes. ``sums``: a change is one of sums, not of counts.
+    ``middle``, ``between``: where the later interval of a change begins.
     """
     aggregate, g, other = output[AGGREGATE], output[CELL], output[OTHER_CELL]
-    low, middle, high = output[LOW], output[MIDDLE], output[HIGH]
     if aggregate == COUNT or aggregate == OPEN:
-        return _rows(filled, g, low, high)
+        return rows(filled, g, low, high, start, end)
     if aggregate == SUM:
-        return added(filled, total, g, low, high)
+        return _sum(total, g, low, high, start, end)
     if aggregate == MEAN:
-        return _ratio(added(filled, total, g, low, high), _rows(filled, g, low, high))
+        return _ratio(_sum(total, g, low, high, start, end), rows(filled, g, low, high, start, end))
     if aggregate == SHARE:
-        return _ratio(_rows(filled, g, low, high), _rows(filled, other, low, high))
+        return _ratio(rows(filled, g, low, high, start, end), rows(filled, other, low, high, start, end))
     if aggregate == CHANGE:
-        if sums:
-            return _change(added(filled, total, g, low, middle), added(filled, total, g, middle, high))
-        return _change(_rows(filled, g, low, middle), _rows(filled, g, middle, high))
-    if aggregate == DISTINCT or aggregate == REPEATS:
-        every = uint64(0)
-        for band in range(low, high):
-            if filled[g, band] > 0:
-                every |= mask[g, band]
-        different = float64(ones(every))
-        return _rows(filled, g, low, high) - different if aggregate == REPEATS else different
+        if cells[step[FIRST_CELL] + g, KIND] == TOTAL:
+            return _change(
+                _sum(total, g, low, middle, start, between), _sum(total, g, middle, high, between, end)
+            )
+        return _change(rows(filled, g, low, middle, start, between), rows(filled, g, middle, high, between, end))
+    if aggregate == DISTINCT:
+        return _different(mask, g, low, high, start, end)
+    if aggregate == REPEATS:
+        return rows(filled, g, low, high, start, end) - _different(mask, g, low, high, start, end)
     if aggregate == MIN or aggregate == MAX or aggregate == OPEN_AGE:
-        result = np.nan
-        for band in range(low, high):
-            if filled[g, band] > 0 and (np.isnan(result) or (value[g, band] < result) == (aggregate == MIN)):
-                result = value[g, band]
+        result = _extreme(step, aggregate == MIN, g, low, high, start, end, filled, total, value, best, mask)
         return 0.0 if aggregate == OPEN_AGE and np.isnan(result) else result
-    for distance in range(high - low):
-        band = low + distance if aggregate == FIRST else high - 1 - distance
-        if filled[g, band] > 0:
-            if aggregate == LAST:
-                return value[g, band]
-            if aggregate == LAST_TIME:
-                return (value[g, band] - c) / DAY
-            if aggregate == SINCE:
-                return (c - best[g, band]) / DAY
-            return float64(best[g, band] - c)
-    return np.nan
+    return _one_row(step, aggregate, c, g, low, high, start, end, filled, total, value, best, mask)
