@@ -7,7 +7,7 @@ stands for "not yet".
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from threading import Lock
@@ -29,6 +29,10 @@ EVER_AGO = -(2**62)
 LARGEST = 1e15
 """The greatest amount a number may have: sums of any number of them stay exact."""
 _KEPT_BITS = 16
+_MOST = 0.7
+"""Where a larger share of the rows is wanted, leaving out the others is not worth the while."""
+_Words = list[tuple[slice, pa.Array]]
+"""The words that codes of some rows mean."""
 _SPINE = ("key_id", "at", "known_at", "until")
 
 
@@ -41,6 +45,9 @@ class Pieces(Protocol):
 
     def read(self, piece: int, names: Sequence[str]) -> pa.Table:
         """Columns of one piece; ``rank`` only where it `has` that."""
+
+    def batches(self, piece: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The same, some rows at a time."""
 
     def has(self, name: str) -> bool:
         """Whether every piece has the column."""
@@ -63,11 +70,15 @@ class Columns:
     ``revised`` (r,) int64, rising: the rows that were revised, few as a rule, and ``until`` (r,) when.
     """
 
-    def __init__(self, source_name: str, pieces: Pieces, names: Iterable[str] = ()) -> None:
-        """``names``: columns that will be wanted, decoded in the same pass. Raises `ValueError` for unfit numbers."""
+    def __init__(
+        self, source_name: str, pieces: Pieces, names: Iterable[str] = (), within: tuple[int, int] | None = None
+    ) -> None:
+        """``names``: columns that will be wanted, decoded in the same pass. ``within``: rows of ``low <= at < high`` are
+        all that will be asked for, so that others need not be kept. Raises `ValueError` for unfit numbers.
+        """
         self.source = source_name
         self._pieces = pieces
-        self._offsets = np.append(0, np.cumsum(pieces.counts, dtype=np.int64))
+        self._within, self._offsets = self._kept(within)
         n = int(self._offsets[-1])
         self._numbers: dict[str, np.ndarray] = {}
         self._codes: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
@@ -181,7 +192,12 @@ class Columns:
         return self.bits((conditions,)) > 0
 
     def stored(self, rows: np.ndarray, names: Sequence[str]) -> pa.Table:
-        """Columns of these rows, in their order, as they are stored: read anew, piece by piece."""
+        """Columns of these rows, in their order, as they are stored: read anew, piece by piece.
+
+        Raises `ValueError` where not all rows were kept.
+        """
+        if self._within is not None:
+            raise ValueError(f"{self.source}: only rows of some time were read, so none can be shown")
         schema = source(self.source).schema.append(pa.field("until", TIME))
         wanted = pa.schema([schema.field(name) for name in names])
         order, parts = np.argsort(rows, kind="stable"), [wanted.empty_table()]
@@ -190,6 +206,25 @@ class Columns:
             within = rows[order][piece == p] - self._offsets[p]
             parts.append(self._piece(int(p), names).take(pa.array(within)).cast(wanted))
         return pa.concat_tables(parts).take(pa.array(np.argsort(order, kind="stable")))
+
+    def _kept(self, within: tuple[int, int] | None) -> tuple[tuple[int, int] | None, np.ndarray]:
+        """Of which time rows are kept (``None``: all), and where the rows of each piece begin, with the end of the last.
+
+        Where most rows are wanted anyway, all are kept.
+        """
+        counts = np.array(self._pieces.counts, np.int64)
+        if within is not None:
+            wanted = np.zeros(len(counts), np.int64)
+
+            def look(piece: int) -> None:
+                for batch in self._batches(piece, ["at"]):
+                    at = decode.micros(batch.column("at"))
+                    wanted[piece] += np.count_nonzero((at >= within[0]) & (at < within[1]))
+
+            _each(look, len(counts))
+            if wanted.sum() < _MOST * counts.sum():
+                return within, np.append(0, np.cumsum(wanted))
+        return None, np.append(0, np.cumsum(counts))
 
     def _decode(self, names: Sequence[str]) -> None:
         """Reads columns of all pieces at once on all cores, each piece to its place."""
@@ -201,68 +236,98 @@ class Columns:
         heard = {name: decode.few_values(source(self.source).column(name)) for name in coded}
         codes = {n: np.empty(len(self), np.int32 if heard[n] is None else np.int8) for n in coded}
         rank = np.empty(len(self), np.int64) if {"id", "rank"} & set(names) else None
-        words: dict[str, list[pa.Array]] = {name: [pa.array([], pa.string())] * len(self._offsets) for name in codes}
-        runs: list[tuple[np.ndarray, np.ndarray]] = [(decode.NO_ROWS, decode.NO_ROWS)] * (len(self._offsets) - 1)
-        ends: list[tuple[np.ndarray, np.ndarray]] = [(decode.NO_ROWS, decode.NO_ROWS)] * (len(self._offsets) - 1)
+        pieces = range(len(self._pieces.counts))
+        words: dict[str, list[_Words]] = {name: [[] for _ in pieces] for name in codes}
+        runs: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in pieces]
+        ends: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in pieces]
+        read = list(dict.fromkeys([*names, "at"])) if self._within else names
 
         def place(piece: int) -> None:
-            table = self._piece(piece, names)
-            rows = slice(int(self._offsets[piece]), int(self._offsets[piece + 1]))
-            for name in names:
-                column = table[name]
-                if name == "key_id":
-                    runs[piece] = decode.runs_of_keys(column.to_numpy(), rows.start)
-                elif name in ("at", "known_at"):
-                    (self.at if name == "at" else self.known)[rows] = decode.micros(column)
-                elif name == "until":
-                    ends[piece] = decode.ends(column, rows.start)
-                elif name in ("id", "rank"):
-                    assert rank is not None
-                    rank[rows] = column.to_numpy() if name == "rank" else decode.hashes(column)
-                elif name in codes:
-                    words[name][piece] = decode.coded(column, heard[name], codes[name][rows])
-                else:
-                    self._amounts(name, column, self._numbers[name][rows])
+            start = int(self._offsets[piece])
+            for batch in self._batches(piece, read):
+                kept = self._wanted(batch)
+                rows = slice(start, start + (batch.num_rows if kept is None else len(kept)))
+                start = rows.stop
+                for name in names:
+                    column = batch.column(name)
+                    if name == "key_id":
+                        runs[piece].append(decode.runs_of_keys(_of(column.to_numpy(), kept), rows.start))
+                    elif name in ("at", "known_at"):
+                        (self.at if name == "at" else self.known)[rows] = _of(decode.micros(column), kept)
+                    elif name == "until":
+                        column = column if kept is None or column.null_count == len(column) else column.take(kept)
+                        ends[piece].append(decode.ends(column, rows.start))
+                    elif name in ("id", "rank"):
+                        assert rank is not None
+                        found = column.to_numpy() if name == "rank" else decode.hashes(pa.chunked_array([column]))
+                        rank[rows] = _of(found, kept)
+                    elif name in codes:
+                        said = decode.coded(column, heard[name], kept, codes[name][rows])
+                        words[name][piece].append((rows, said))
+                    else:
+                        self._amounts(name, column, kept, self._numbers[name][rows])
 
-        _each(place, len(self._pieces.counts))
+        _each(place, len(pieces))
         if "key_id" in names:
-            self.keys, self.starts = decode.joined_runs(runs, len(self))
-            self.revised = np.concatenate([decode.NO_ROWS, *(rows for rows, _ in ends)])
-            self.until = np.concatenate([decode.NO_ROWS, *(until for _, until in ends)])
+            self.keys, self.starts = decode.joined_runs([run for piece in runs for run in piece], len(self))
+            found = [(decode.NO_ROWS, decode.NO_ROWS), *(end for piece in ends for end in piece)]
+            self.revised, self.until = (np.concatenate(side) for side in zip(*found, strict=True))
         self._rank = self._rank if rank is None else rank
-        for name, found in codes.items():
-            self._codes[name] = found, self._one_vocabulary(name, found, words[name])
+        for name, said in codes.items():
+            self._codes[name] = said, self._one_vocabulary(name, said, [word for piece in words[name] for word in piece])
+
+    def _wanted(self, batch: pa.RecordBatch) -> np.ndarray | None:
+        """The rows of a batch that are kept, ``None`` for all."""
+        if self._within is None:
+            return None
+        at = decode.micros(batch.column("at"))
+        return np.flatnonzero((at >= self._within[0]) & (at < self._within[1]))
+
+    def _batches(self, piece: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        rows = 0
+        for batch in self._pieces.batches(piece, names):
+            rows += batch.num_rows
+            yield batch
+        self._check(piece, rows)
 
     def _piece(self, piece: int, names: Sequence[str]) -> pa.Table:
         table = self._pieces.read(piece, names)
-        if table.num_rows != self._offsets[piece + 1] - self._offsets[piece]:
-            raise ValueError(f"{self.source}: the lake was changed by forgetting since it was read; read it anew")
+        self._check(piece, table.num_rows)
         return table
 
-    def _amounts(self, name: str, column: pa.ChunkedArray, out: np.ndarray) -> None:
+    def _check(self, piece: int, rows: int) -> None:
+        if rows != self._pieces.counts[piece]:
+            raise ValueError(f"{self.source}: the lake was changed by forgetting since it was read; read it anew")
+
+    def _amounts(self, name: str, column: pa.Array, kept: np.ndarray | None, out: np.ndarray) -> None:
+        column = column if kept is None else column.take(kept)
         if source(self.source).column(name).kind == "time":
-            out[:] = column.cast(TIME).cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy()
+            out[:] = column.cast(TIME).cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         elif (most := decode.amounts(column, out)) > LARGEST:
             raise ValueError(f"{self.source}.{name}: {most:g} is beyond what can be added up ({LARGEST:g})")
 
-    def _one_vocabulary(self, name: str, codes: np.ndarray, words: list[pa.Array]) -> tuple[str, ...]:
-        """The words all codes mean from now on; those of pieces with words of their own are changed in place."""
+    def _one_vocabulary(self, name: str, codes: np.ndarray, words: "_Words") -> tuple[str, ...]:
+        """The words all codes mean from now on; those of rows with words of their own are changed in place."""
         column = source(self.source).column(name)
         declared = decode.few_values(column)
         if declared is not None:
             return tuple(declared.to_pylist())
-        heard = pc.unique(pa.chunked_array(words, pa.string()))
+        heard = pc.unique(pa.chunked_array([pa.array([], pa.string()), *(said for _, said in words)], pa.string()))
         if column.kind != "case":
             heard = heard.take(pc.sort_indices(heard))
 
-        def translate(piece: int) -> None:
-            if not words[piece].equals(heard):
-                places = np.append(decode.places(words[piece], heard), np.int32(-1))
-                rows = slice(int(self._offsets[piece]), int(self._offsets[piece + 1]))
+        def translate(batch: int) -> None:
+            rows, said = words[batch]
+            if not said.equals(heard):
+                places = np.append(decode.places(said, heard), np.int32(-1))
                 codes[rows] = places[codes[rows]]
 
-        _each(translate, len(self._pieces.counts))
+        _each(translate, len(words))
         return () if column.kind == "case" else tuple(heard.to_pylist())
+
+
+def _of(values: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
+    return values if kept is None else values[kept]
 
 
 def _each(work: Callable[[int], None], pieces: int) -> None:
@@ -307,6 +372,9 @@ class _Table:
 
     def read(self, piece: int, names: Sequence[str]) -> pa.Table:
         return self._table.select(list(names))
+
+    def batches(self, piece: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        yield from self._table.select(list(names)).to_batches()
 
     def has(self, name: str) -> bool:
         return name in self._table.schema.names

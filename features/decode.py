@@ -13,7 +13,7 @@ FLAG_VALUES = ("false", "true")
 NO_ROWS = np.empty(0, np.int64)
 
 
-def micros(column: pa.ChunkedArray) -> np.ndarray:
+def micros(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """(n,) int64, of instants in UTC microseconds; no value may be missing."""
     return column.cast(TIME).cast(pa.int64()).to_numpy() if pa.types.is_timestamp(column.type) else column.to_numpy()
 
@@ -34,31 +34,26 @@ def joined_runs(runs: list[tuple[np.ndarray, np.ndarray]], n: int) -> tuple[np.n
     return np.ascontiguousarray(keys[new]), np.append(starts[new], n)
 
 
-def ends(column: pa.ChunkedArray, offset: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of one piece that were revised, and when."""
+def ends(column: pa.Array, offset: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of some that were revised, and when."""
     found = len(column) - column.null_count
     if not found:
         return NO_ROWS, NO_ROWS
-    whole = column.combine_chunks()
-    valid, instants = whole.buffers()
+    valid, instants = column.buffers()
     rows = np.arange(len(column))
     if column.null_count:
         rows = np.empty(found, np.int64)
-        _filled(np.frombuffer(valid, np.uint8), whole.offset, len(whole), rows)
-    return rows + offset, np.frombuffer(instants, np.int64)[whole.offset + rows]
+        _filled(np.frombuffer(valid, np.uint8), column.offset, len(column), rows)
+    return rows + offset, np.frombuffer(instants, np.int64)[column.offset + rows]
 
 
-def amounts(column: pa.ChunkedArray, out: np.ndarray) -> float:
+def amounts(column: pa.Array, out: np.ndarray) -> float:
     """Fill ``out`` (n,) float64 with numbers, NaN for missing; the greatest of their sizes (infinite where one is)."""
-    most, row = 0.0, 0
-    for chunk in column.chunks:
-        valid, numbers = chunk.buffers()
-        if len(chunk):
-            bits = np.frombuffer(valid, np.uint8) if valid and chunk.null_count else np.empty(0, np.uint8)
-            part = out[row : row + len(chunk)]
-            most = max(most, _amounts(bits, np.frombuffer(numbers, np.float64), chunk.offset, part))
-            row += len(chunk)
-    return most
+    valid, numbers = column.buffers()
+    if not len(column):
+        return 0.0
+    bits = np.frombuffer(valid, np.uint8) if valid and column.null_count else np.empty(0, np.uint8)
+    return float(_amounts(bits, np.frombuffer(numbers, np.float64), column.offset, out))
 
 
 def few_values(column: Column) -> pa.Array | None:
@@ -72,21 +67,20 @@ def places(words: pa.Array, heard: pa.Array) -> np.ndarray:
     return pc.fill_null(pc.index_in(words, value_set=heard), -1).to_numpy().astype(np.int32)
 
 
-def coded(column: pa.ChunkedArray, heard: pa.Array | None, out: np.ndarray) -> pa.Array:
+def coded(column: pa.Array, heard: pa.Array | None, kept: np.ndarray | None, out: np.ndarray) -> pa.Array:
     """Fill ``out`` (n,) with codes, -1 for missing; the words they mean: those ``heard`` of, or the column's own.
 
-    ``out`` is int8 where there are words heard of, else int32.
+    ``out`` is int8 where there are words heard of, else int32. ``kept``: the rows that are wanted, ``None`` for all.
     """
     if pa.types.is_boolean(column.type):
-        out[:] = pc.fill_null(column.cast(pa.int8()), -1).to_numpy()
+        codes = pc.fill_null(column.cast(pa.int8()), -1).to_numpy()
+        out[:] = codes if kept is None else codes[kept]
         return heard
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    whole = column.unify_dictionaries().combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):  # no row at all
-        return pa.array([], pa.string())
-    codes = (pc.fill_null(whole.indices, -1) if whole.null_count else whole.indices).to_numpy(zero_copy_only=False)
-    words = whole.dictionary.cast(pa.string())
+    codes = (pc.fill_null(column.indices, -1) if column.null_count else column.indices).to_numpy()
+    codes = codes if kept is None else codes[kept]
+    words = column.dictionary.cast(pa.string())
     if heard is None:
         out[:] = codes
         return words
@@ -102,7 +96,14 @@ def hashes(ids: pa.ChunkedArray) -> np.ndarray:
 _BYTES = nb.types.Array(uint8, 1, "C", readonly=True)
 
 
-@nb.njit(void(nb.types.Array(int32, 1, "C", readonly=True), int8[::1], int8[::1]), cache=True, nogil=True)
+@nb.njit(
+    [
+        void(nb.types.Array(int32, 1, "C", readonly=True), int8[::1], int8[::1]),
+        void(int32[::1], int8[::1], int8[::1]),
+    ],
+    cache=True,
+    nogil=True,
+)
 def recode(codes, table, out):  # type: ignore[no-untyped-def]
     """``out[i] = table[codes[i]]``; the last of ``table`` is for missing values (code -1)."""
     missing = table.shape[0] - 1

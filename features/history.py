@@ -4,7 +4,7 @@ One object answers batch and live questions alike: `History.frame` for any (enti
 the entity behind a key. It is loaded from a lake's snapshot and never changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -45,16 +45,25 @@ class History:
     _unread: dict[str, Pieces] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, lake: Lake, catalog: Catalog, snapshot: Snapshot | None = None, *, facts: bool = True) -> "History":
+    def load(
+        cls,
+        lake: Lake,
+        catalog: Catalog,
+        snapshot: Snapshot | None = None,
+        *,
+        facts: bool = True,
+        within: Mapping[str, tuple[int, int]] | None = None,
+    ) -> "History":
         """Read what the catalogue needs. A source the lake does not hold is empty and uncovered: missing, not zero.
 
-        Without ``facts`` only who is who and what is covered is read: every source is empty (see `buckets`).
+        Without ``facts`` only who is who and what is covered is read: every source is empty (see `buckets`). Of a source
+        ``within`` names, no others than facts of ``low <= at < high`` will be asked for (`plan.looked_at`).
         """
-        snapshot = snapshot or lake.snapshot()
+        snapshot, within = snapshot or lake.snapshot(), within or {}
         read = columns_read(catalog)
         held = [name for name in read if snapshot.files.get(name)]
-        columns = {name: lake.columns(name, read[name], snapshot) for name in held if facts}
-        unread = {name: lake.pieces(name, snapshot) for name in held if not facts}
+        columns = {name: lake.columns(name, read[name], snapshot, within.get(name)) for name in held if facts}
+        unread = {name: lake.pieces(name, snapshot) for name in held if not facts or name in within}
         evidence, keys = lake.read("evidence", snapshot), lake.keys(snapshot)
         history = cls._of(columns, evidence, keys, dict(snapshot.coverage), catalog, snapshot.fingerprint)
         return replace(history, _unread=unread)
@@ -126,7 +135,9 @@ class History:
     def first_known(self, entity_type: str) -> np.ndarray:
         """(m,) when each of ``entities_of[entity_type]`` was first heard of: its own key in a fact or in a link."""
         heard = [
-            pd.Series(np.minimum.reduceat(c.known, c.starts[:-1]), c.keys) for c in self.columns.values() if len(c)
+            pd.Series(np.minimum.reduceat(c.known, c.starts[:-1]), c.keys)
+            for name, c in self.columns.items()
+            if len(c) and name not in self._unread
         ]
         heard += [known_since(pieces) for pieces in self._unread.values()]
         heard += [f.set_index(end)["known_from"] for f in self.graph.links.values() for end in ("child", "parent")]

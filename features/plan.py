@@ -210,6 +210,14 @@ def read_by(features: Sequence[Feature]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(names)) for name, names in read.items()}
 
 
+def looked_at(features: Sequence[Feature], first: int, last: int) -> dict[str, tuple[int, int]]:
+    """Per source ``(low, high)``: features at cutoffs from ``first`` to ``last`` see no row but of ``low <= at < high``."""
+    found: dict[str, int] = {}
+    for step in compile_features(tuple(features)):
+        found[step.plan.source] = min(int(step.plan.edges[0]), found.get(step.plan.source, 0))
+    return {name: (max(first + offset, EVER_AGO), last) for name, offset in found.items()}
+
+
 def emission(feature: Feature) -> Emission:
     """What a feature asks of the kernel."""
     aggregate, ever = _AGGREGATES[feature.aggregate], feature.window is None

@@ -89,10 +89,19 @@ class Lake:
         with at_work(self.root):
             return reading.pieces(self.root, self._now(snapshot), declared(source))
 
-    def columns(self, source: str, names: Sequence[str] = (), snapshot: Snapshot | None = None) -> Columns:
-        """The same facts as the arrays the kernel reads; ``names`` are decoded at once, others when asked for."""
+    def columns(
+        self,
+        source: str,
+        names: Sequence[str] = (),
+        snapshot: Snapshot | None = None,
+        within: tuple[int, int] | None = None,
+    ) -> Columns:
+        """The same facts as the arrays the kernel reads; ``names`` are decoded at once, others when asked for.
+
+        ``within``: no others than those of ``low <= at < high`` will be asked for.
+        """
         with at_work(self.root):
-            return Columns(source, self.pieces(source, snapshot), names)
+            return Columns(source, self.pieces(source, snapshot), names, within)
 
     def keys(self, snapshot: Snapshot | None = None) -> pa.Table:
         """Every key: key_id (int64), key_type (string), hash (32 bytes), sorted by key_id."""

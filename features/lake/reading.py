@@ -1,6 +1,7 @@
 """What a reader sees of a snapshot: the facts with ``until``, the keys and the quarantine, less what is hidden."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,11 +61,21 @@ class Pieces:
 
     def read(self, piece: int, names: Sequence[str]) -> pa.Table:
         """Columns of one piece, texts as dictionaries. Raises `LakeError` naming a file that is damaged or gone."""
+        with self._opened(piece) as (path, group):
+            return store.read_group(path, group, names, _schema(self.source))
+
+    def batches(self, piece: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The same, some rows at a time."""
+        with self._opened(piece) as (path, group):
+            yield from store.group_batches(path, group, names, _schema(self.source))
+
+    @contextmanager
+    def _opened(self, piece: int) -> Iterator[tuple[Path, int]]:
         file, group = self.groups[piece]
         with at_work(self.root), store.blaming(self.root, [file]):
             if not (self.root / file.path).exists():
                 raise LakeError(f"{self.root / file.path} is gone: somebody was forgotten since; read the lake anew")
-            return store.read_group(self.root / file.path, group, names, _schema(self.source))
+            yield self.root / file.path, group
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,10 @@ class Merged:
     def read(self, piece: int, names: Sequence[str]) -> pa.Table:
         """Some of its columns."""
         return self.table.select(list(names))
+
+    def batches(self, piece: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The same, some rows at a time."""
+        yield from self.read(piece, names).to_batches(store.DECODED)
 
 
 def pieces(root: Path, taken: Snapshot, source: Source) -> Pieces | Merged:

@@ -15,6 +15,9 @@ from features.lake.commits import LakeError, StoredFile
 
 ROW_GROUP = 1_000_000
 BATCH = 250_000
+DECODED = 262_144
+"""So many rows are decoded at a time."""
+_READ_BYTES = 1 << 20
 
 
 @contextmanager
@@ -64,6 +67,17 @@ def read_group(path: Path, group: int, names: Sequence[str], schema: pa.Schema) 
     for field in [schema.field(n) for n in names if n not in held]:
         table = table.append_column(field, pa.nulls(table.num_rows, field.type))
     return table
+
+
+def group_batches(path: Path, group: int, names: Sequence[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The same, some rows at a time: what is decoded stays in the processor's caches, and needs little memory."""
+    texts = [n for n in names if n in schema.names and schema.field(n).type == pa.string()]
+    with pq.ParquetFile(path, read_dictionary=texts, buffer_size=_READ_BYTES) as parquet:
+        held = [n for n in names if n in parquet.schema_arrow.names]
+        for batch in parquet.iter_batches(DECODED, row_groups=[group], columns=held, use_threads=False):
+            for field in [schema.field(n) for n in names if n not in held]:
+                batch = batch.append_column(field, pa.nulls(batch.num_rows, field.type))
+            yield batch
 
 
 def batches(con: duckdb.DuckDBPyConnection, select: str, schema: pa.Schema) -> Iterator[pa.Table]:

@@ -11,6 +11,7 @@ import pandas as pd
 from features.declare import Catalog, Feature
 from features.history import History
 from features.lake import Lake
+from features.plan import looked_at
 from features.told.asked import (
     AskedError,
     Features,
@@ -61,7 +62,7 @@ def frame(
     catalog = _catalog(source, workspace)
     entity_type = entity_type or default_type(catalog)
     asked = chosen(catalog, features, entity_type)
-    history = _read(source, catalog, asked, everybody=pairs is None and entities is None)
+    history = _read(source, catalog, asked, at, everybody=pairs is None and entities is None)
     if pairs is not None:
         found = given(history, entity_type, pairs)
     elif entities is None:
@@ -85,9 +86,16 @@ def _catalog(source: Lake | History, workspace: Workspace | Catalog | Path | str
     return catalog_of(workspace)
 
 
-def _read(source: Lake | History, catalog: Catalog, features: Sequence[Feature], *, everybody: bool) -> History:
+def _read(
+    source: Lake | History, catalog: Catalog, features: Sequence[Feature], cutoffs: np.ndarray | None, *, everybody: bool
+) -> History:
+    """What the features need, and where all are asked at certain cutoffs, no more than those see."""
     if isinstance(source, Lake):
-        return History.load(source, narrowed(catalog, features, everybody=everybody))
+        needed = narrowed(catalog, features, everybody=everybody)
+        if cutoffs is None or not len(cutoffs):
+            return History.load(source, needed)
+        within = looked_at(narrowed(catalog, features).features, int(cutoffs.min()), int(cutoffs.max()))
+        return History.load(source, needed, within=within)
     check_held(source, features)
     return source
 

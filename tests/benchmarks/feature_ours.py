@@ -11,13 +11,14 @@ from features.block import Block
 from features.columns import Columns
 from features.history import History, columns_read
 from features.identity.reach import Reach
+from features.plan import looked_at
 from tests.benchmarks.feature_asked import CATALOG, FEATURES, FORTY
 from tests.benchmarks.feature_facts import Size
 
 
 def from_evidence(size: Size, cutoffs: np.ndarray) -> pd.DataFrame:
     """Features of everybody at every cutoff, with reach derived from all that was ever said of keys."""
-    history = History.load(size.lake, CATALOG)
+    history = History.load(size.lake, CATALOG, within=looked_at(FEATURES, int(cutoffs[0]), int(cutoffs[-1])))
     entities = history.entities_of["customer"]
     return history.frame("customer", np.tile(entities, len(cutoffs)), np.repeat(cutoffs, len(entities)), FEATURES)
 
@@ -28,7 +29,8 @@ def with_links(size: Size, cutoffs: np.ndarray) -> pd.DataFrame:
     bounds = (links[name].cast(pa.int64()).to_numpy() for name in ("at_from", "at_to", "known_from", "known_to"))
     reach = Reach(links["customer"].to_numpy(), links["key"].to_numpy(), *bounds)
     snapshot = size.lake.snapshot()
-    rows = Columns("journey", size.lake.pieces("journey", snapshot), columns_read(CATALOG)["journey"])
+    within = looked_at(FEATURES, int(cutoffs[0]), int(cutoffs[-1]))["journey"]
+    rows = Columns("journey", size.lake.pieces("journey", snapshot), columns_read(CATALOG)["journey"], within)
     block = Block({"journey": rows}, snapshot.coverage, {"customer": reach}.__getitem__, _no_parents)
     entities = pd.unique(reach.entity)
     return block.frame("customer", np.tile(entities, len(cutoffs)), np.repeat(cutoffs, len(entities)), FEATURES)
@@ -36,7 +38,8 @@ def with_links(size: Size, cutoffs: np.ndarray) -> pd.DataFrame:
 
 def forty(size: Size, cutoffs: np.ndarray) -> pd.DataFrame:
     """More features over more columns, as many as a model reads, with reach derived: what must fit into memory."""
-    history = History.load(size.lake, replace(CATALOG, features=FORTY))
+    within = looked_at(FORTY, int(cutoffs[0]), int(cutoffs[-1]))
+    history = History.load(size.lake, replace(CATALOG, features=FORTY), within=within)
     entities = history.entities_of["customer"]
     return history.frame("customer", np.tile(entities, len(cutoffs)), np.repeat(cutoffs, len(entities)), FORTY)
 
