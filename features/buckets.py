@@ -18,17 +18,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.block import Block
-from features.bound import Coverage
-from features.columns import Columns
-from features.decode import hashes, runs_of_keys
+from features.engine.block import Block
+from features.engine.bound import Coverage
+from features.engine.columns import Columns
+from features.engine.decode import hashes, runs_of_keys
+from features.engine.plan import compile_features, read_by
 from features.facts import TIME, source
 from features.feature import Feature
 from features.history import History
 from features.identity.reach import Reach
 from features.lake import Lake, LakeError, Snapshot
-from features.lake.store import read_group
-from features.plan import compile_features, read_by
+from features.lake.store import group_batches, read_group
 
 _SPINE = ("key_id", "at", "known_at", "until")
 _RECTANGLES = ("entity", "key", "at_from", "at_to", "known_from", "known_to")
@@ -198,6 +198,9 @@ class _Dealt:
 
     def read(self, piece: int, names: Sequence[str]) -> pa.Table:
         return read_group(*self._groups[piece], names, self._schema)
+
+    def batches(self, piece: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        return group_batches(*self._groups[piece], names, self._schema)
 
     def has(self, name: str) -> bool:
         return name == "rank" or name in self._schema.names

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from features.columns import EVER_AGO, FOREVER
 from features.conditions import DeclarationError, Event, duration
 from features.declare import Calendar, Feature, Label, Task
-from features.frame import observed_to
+from features.engine.columns import EVER_AGO, FOREVER
+from features.engine.frame import observed_to
+from features.engine.plan import COUNT, Emission, compile_event, compile_plan
 from features.history import History
 from features.objection import never_used
-from features.plan import COUNT, Emission, compile_event, compile_plan
 
 NO_ENDING, EVENT, COMPETING = 0, 1, 2
 

@@ -11,19 +11,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features import columns as arrays
-from features.block import Block
-from features.bound import Coverage
-from features.columns import FOREVER, Columns, Pieces
 from features.declare import Catalog, Feature, Task
-from features.decode import micros, runs_of_keys
-from features.frame import known
+from features.engine import in_memory
+from features.engine.block import Block
+from features.engine.bound import Coverage
+from features.engine.columns import FOREVER, Columns, Pieces
+from features.engine.decode import micros, runs_of_keys
+from features.engine.frame import known
+from features.engine.plan import Plan, read_by
 from features.identity.candidates import Naming, judged
 from features.identity.graph.evidence import Kinds
 from features.identity.graph.graph import Graph, read_graph
 from features.identity.reach import Reach, own_reach, parents
 from features.lake import Lake, Snapshot
-from features.plan import Plan, read_by
 from features.rules import holds
 
 
@@ -56,8 +56,8 @@ class History:
     ) -> "History":
         """Read what the catalogue needs. A source the lake does not hold is empty and uncovered: missing, not zero.
 
-        Without ``facts`` only who is who and what is covered is read: every source is empty (see `buckets`). Of a source
-        ``within`` names, no others than facts of ``low <= at < high`` will be asked for (`plan.looked_at`).
+        Without ``facts`` only who is who and what is covered is read: every source is empty (see `buckets`). Of a
+        source ``within`` names no other facts than those of ``low <= at < high`` will be asked for (`looked_at`).
         """
         snapshot, within = snapshot or lake.snapshot(), within or {}
         read = columns_read(catalog)
@@ -79,7 +79,7 @@ class History:
         fingerprint: str = "",
     ) -> "History":
         """From tables in memory: facts with ``until`` per source, evidence with ``until``, keys (key_id, key_type)."""
-        columns = {name: arrays.from_table(name, table) for name, table in tables.items()}
+        columns = {name: in_memory.from_table(name, table) for name, table in tables.items()}
         return cls._of(columns, evidence, keys, coverage, catalog, fingerprint)
 
     @classmethod
@@ -94,7 +94,7 @@ class History:
     ) -> "History":
         kinds = Kinds.of(keys)
         for name in columns_read(catalog):
-            columns.setdefault(name, arrays.empty(name))
+            columns.setdefault(name, in_memory.empty(name))
         graph = read_graph(evidence, kinds, catalog.links)
         entities_of = {t: kinds.of_type(t) for t in catalog.key_types}
         return cls(catalog, columns, graph, coverage, entities_of, fingerprint, Naming(graph, kinds.type_of))

@@ -7,8 +7,8 @@ counts from when it is known, and so does its withdrawal.
 
 import numpy as np
 
-from features.columns import FOREVER
 from features.declare import Catalog
+from features.engine.columns import FOREVER
 from features.history import History
 from features.purposes import purposes
 from features.rules import holds

@@ -12,11 +12,11 @@ import pandas as pd
 
 from features.buckets import divide, labelled
 from features.declare import Catalog
+from features.engine.plan import read_by
 from features.facts import source
 from features.feature import Feature
 from features.history import History
 from features.lake import Lake, Snapshot
-from features.plan import read_by
 
 _FRAME_BYTES = 128_000_000
 _SPINE_BYTES, _BITS_BYTES = 24, 8

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from features.columns import EVER_AGO, FOREVER
 from features.conditions import DAY, DeclarationError, Event
 from features.dataset import EVENT, NO_ENDING, Dataset, Outcome, already_ended, labelled, occasions
 from features.declare import Feature, Label, Task
+from features.engine.columns import EVER_AGO, FOREVER
 from features.history import History
 from features.identity.reach import Reach
 from features.objection import LATEST, never_used

@@ -20,7 +20,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from features.catalog import CATALOG
-from features.columns import FOREVER
+from features.engine.columns import FOREVER
 from features.history import History
 from features.identity.keys import KeyRing
 from features.lake import Lake

@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.conditions import DAY
 from features.declare import Catalog, Task
-from features.frame import present_parent
+from features.engine.frame import present_parent
 from features.history import History
 from models.bundle import Model
 from models.reasons import effects, group_names

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from features.columns import FOREVER
 from features.conditions import duration
 from features.declare import Link
+from features.engine.columns import FOREVER
 from features.identity.graph.graph import Graph
 
 _DOUBT = 1e-6

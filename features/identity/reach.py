@@ -12,12 +12,12 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from features.columns import EVER_AGO, FOREVER
 from features.conditions import DeclarationError
+from features.engine.columns import EVER_AGO, FOREVER
+from features.engine.locate import locate
 from features.identity.graph.graph import Graph
 from features.identity.graph.links import BOUNDS, no_rectangles
 from features.identity.graph.overlaps import disjoint
-from features.locate import locate
 
 _BLOCK_PAIRS, _BLOCK_ROWS = 16_384, 2_000_000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from features.decode import hashes
+from features.engine.decode import hashes
 from features.facts import Source
 from features.identity.keys import KEYS
 from features.lake import revisions, store

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from features.columns import Columns, Pieces
+from features.engine.columns import Columns, Pieces
 from features.facts import source as declared
 from features.identity.keys import KEYS
 from features.lake import compaction, reading, revisions, store
@@ -85,7 +85,7 @@ class Lake:
             return reading.facts(self.root, self._now(snapshot), declared(source), schema)
 
     def pieces(self, source: str, snapshot: Snapshot | None = None) -> Pieces:
-        """The same facts as `read`, to be decoded column by column on all cores (`features.columns.Columns`)."""
+        """The same facts as `read`, to be decoded column by column on all cores (`features.engine.columns.Columns`)."""
         with at_work(self.root):
             return reading.pieces(self.root, self._now(snapshot), declared(source))
 

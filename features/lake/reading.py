@@ -43,7 +43,7 @@ def _facts(root: Path, taken: Snapshot, source: Source, schema: pa.Schema) -> pa
 
 @dataclass(frozen=True)
 class Pieces:
-    """The visible rows of a source in reading order, in pieces that may be read at the same time (`features.columns`).
+    """The visible rows of a source in reading order, in pieces that may be read at the same time (`Columns`).
 
     Of files in reading order each row group is a piece; rows that have to be merged first are one.
     """

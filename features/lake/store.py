@@ -1,5 +1,6 @@
 """Parquet files of a lake: written whole under unique names, read through DuckDB, blamed by name when damaged."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -18,17 +19,26 @@ BATCH = 250_000
 DECODED = 262_144
 """So many rows are decoded at a time."""
 _READ_BYTES = 1 << 20
+_LEAST_MEMORY = 1 << 30
 
 
 @contextmanager
 def database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB in memory that computes in UTC, spills into the given folder and never fetches an extension."""
-    con = duckdb.connect(config={"temp_directory": str(spill), "autoinstall_known_extensions": "false"})
+    """A DuckDB that computes in UTC, spills into the given folder, takes a quarter of the machine's memory at most and
+    never fetches an extension.
+    """
+    config = {"temp_directory": str(spill), "autoinstall_known_extensions": "false", "memory_limit": _memory()}
+    con = duckdb.connect(config=config)
     try:
         con.execute("SET TimeZone = 'UTC'")
         yield con
     finally:
         con.close()
+
+
+def _memory() -> str:
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return f"{max(pages * size // 4, _LEAST_MEMORY)}B"
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.columns import EVER_AGO, FOREVER
 from features.declare import Catalog
+from features.engine.columns import EVER_AGO, FOREVER
 from features.facts import source as declared
 from features.identity.keys import KeyRing
 from features.lake import Lake, Snapshot

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.columns import EVER_AGO, FOREVER
 from features.declare import Catalog
+from features.engine.columns import EVER_AGO, FOREVER
 from features.history import History
 from features.identity.keys import KeyRing, surrogate
 from features.identity.normalise import normalise

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.columns import FOREVER
 from features.declare import Link
+from features.engine.columns import FOREVER
 from features.facts import source as declared
 from features.history import History
 from features.identity.reach import Reach

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from features.columns import Columns
 from features.declare import Catalog, Feature
 from features.durable import sync
+from features.engine.columns import Columns
+from features.engine.plan import read_by
 from features.facts import TIME
 from features.history import History
 from features.lake import Lake, Snapshot
-from features.plan import read_by
 from features.streamed import Progress, needed_bytes, streamed
 from features.told.asked import narrowed
 from features.told.pairs import Pairs

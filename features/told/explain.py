@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features import lookups
-from features.bound import Bound, Part
-from features.columns import EVER_AGO, FOREVER
 from features.dataset import instant
 from features.declare import Feature
-from features.decode import hashes
+from features.engine import lookups
+from features.engine.bound import Bound, Part
+from features.engine.columns import EVER_AGO, FOREVER
+from features.engine.decode import hashes
+from features.engine.frame import known, present_parent
+from features.engine.outputs import covered
+from features.engine.plan import compile_features, emission, read_by
 from features.facts import source
-from features.frame import known, present_parent
 from features.history import History
 from features.objection import WORDS, never_used
-from features.outputs import covered
-from features.plan import compile_features, emission, read_by
 from features.told import words
 from features.told.asked import AskedError, check_held, chosen, default_type, held, micros
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from features.declare import Catalog, Feature
+from features.engine.plan import looked_at
 from features.history import History
 from features.lake import Lake
-from features.plan import looked_at
 from features.told.asked import (
     AskedError,
     Features,
@@ -87,7 +87,12 @@ def _catalog(source: Lake | History, workspace: Workspace | Catalog | Path | str
 
 
 def _read(
-    source: Lake | History, catalog: Catalog, features: Sequence[Feature], cutoffs: np.ndarray | None, *, everybody: bool
+    source: Lake | History,
+    catalog: Catalog,
+    features: Sequence[Feature],
+    cutoffs: np.ndarray | None,
+    *,
+    everybody: bool,
 ) -> History:
     """What the features need, and where all are asked at certain cutoffs, no more than those see."""
     if isinstance(source, Lake):

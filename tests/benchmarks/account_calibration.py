@@ -16,7 +16,7 @@ import pandas as pd
 
 from features.catalog import CATALOG
 from features.dataset import EVENT, build, calendar_cutoffs
-from features.frame import present_parent
+from features.engine.frame import present_parent
 from features.history import History
 from features.identity.keys import KeyRing
 from features.lake import Lake

@@ -11,10 +11,10 @@ import timeit
 import numpy as np
 import pyarrow as pa
 
-from features.block import Vectors
-from features.bound import Coverage
 from features.catalog import CATALOG
 from features.declare import Feature
+from features.engine.block import Vectors
+from features.engine.bound import Coverage
 from features.facts import SOURCES, TIME, Column, Source
 from features.history import History
 from tests.benchmarks.feature_facts import DAY, END, START

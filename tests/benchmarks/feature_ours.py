@@ -7,11 +7,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.block import Block
-from features.columns import Columns
+from features.engine.block import Block
+from features.engine.columns import Columns
+from features.engine.plan import looked_at
 from features.history import History, columns_read
 from features.identity.reach import Reach
-from features.plan import looked_at
 from tests.benchmarks.feature_asked import CATALOG, FEATURES, FORTY
 from tests.benchmarks.feature_facts import Size
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from features.conditions import DAY
 from features.dataset import EVENT, Dataset, already_ended, build
 from features.declare import Task
-from features.frame import present_parent
+from features.engine.frame import present_parent
 from features.history import History
 from features.identity.keys import KeyRing
 from features.objection import never_used

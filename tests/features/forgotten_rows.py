@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.columns import EVER_AGO, FOREVER
+from features.engine.columns import EVER_AGO, FOREVER
 from features.identity.keys import TAGS
 from features.lake.forgetting import sweeping
 from features.lake.forgetting.forgetting import hide, purged

@@ -1,7 +1,7 @@
 """An explanation is the value and the very facts behind it: from them alone the value can be computed again."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,9 @@ from oracle import Fact, World, aggregate
 from test_rule_of_time import ask, link, same, world_of
 from worlds import CATALOG, FEATURES, MINUTE, cutoffs, history, stored, worlds
 
-from features.columns import Columns, from_table
 from features.declare import Catalog, Feature, Rule
+from features.engine.columns import Columns
+from features.engine.in_memory import from_table
 from features.told.asked import AskedError
 from features.told.explain import Explanation, explain
 
@@ -140,6 +141,9 @@ class TwoPieces:
 
     def read(self, piece: int, names: Sequence[str]) -> pa.Table:
         return self.parts[piece].select(list(names))
+
+    def batches(self, piece: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        yield from self.read(piece, names).to_batches()
 
     def has(self, name: str) -> bool:
         return name in self.parts[0].column_names

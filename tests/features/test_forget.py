@@ -12,7 +12,7 @@ from forgotten_person import AT, add, facts, forgotten, journey, marks, number_o
 from private_operator import Operator, operator
 
 from features.catalog import CATALOG
-from features.columns import FOREVER
+from features.engine.columns import FOREVER
 from features.lake import LakeError
 from features.privacy.person import PersonError, needles
 from features.privacy.scan import scan

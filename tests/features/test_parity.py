@@ -17,13 +17,14 @@ from oracle import Fact, World
 from world_lakes import MISSING, arrivals, as_kept, in_order, side_by_side, united, words_and_bits, write
 from worlds import CATALOG, FEATURES, LINKS, MINUTE, TYPES, cutoffs, history, worlds
 
-from features.block import Vectors
 from features.buckets import Division, divide, labelled
-from features.columns import Columns, from_table
+from features.engine.block import Vectors
+from features.engine.columns import Columns
+from features.engine.in_memory import from_table
+from features.engine.plan import compile_features, read_by
 from features.feature import Feature
 from features.history import History
 from features.lake import Lake, store
-from features.plan import compile_features, read_by
 from features.streamed import needed_bytes, streamed
 
 NOBODY = 99

@@ -10,7 +10,7 @@ import pytest
 from running import Service
 from small_operator import Operator, home_of
 
-from features.columns import empty
+from features.engine.in_memory import empty
 from features.facts import CHANNELS, TIME
 from features.ingest import append_facts
 from features.lake import Lake

@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.columns import FOREVER
 from features.declare import Link
+from features.engine.columns import FOREVER
 
 LINKED, APART, CANDIDATE = "linked", "unlinked", "candidate"
 

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 import numpy as np
 import pandas as pd
 
-from features.columns import FOREVER
+from features.engine.columns import FOREVER
 
 _COLUMNS = ["child", "known_from", "known_to"]
 

@@ -7,9 +7,9 @@ A rectangle says: the child belonged to the parent for instants in ``[at_from, a
 import numpy as np
 import pandas as pd
 
-from features.columns import EVER_AGO, FOREVER
 from features.conditions import duration
 from features.declare import Link
+from features.engine.columns import EVER_AGO, FOREVER
 from features.identity.graph.guards import guards
 from features.identity.graph.replay import replay
 

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from features.columns import EVER_AGO, FOREVER
+from features.engine.columns import EVER_AGO, FOREVER
 from features.identity.graph.guards import guards
 from features.identity.graph.links import RECTANGLE, no_rectangles
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from numba import boolean, int64
 
-from features.columns import FOREVER
+from features.engine.columns import FOREVER
 from features.identity.graph.links import BOUNDS, RECTANGLE
 
 

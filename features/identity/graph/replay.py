@@ -10,7 +10,7 @@ import numba as nb
 import numpy as np
 from numba import boolean, int64, types
 
-from features.columns import EVER_AGO, FOREVER
+from features.engine.columns import EVER_AGO, FOREVER
 
 _OUT = 6
 """group, parent, at_from, at_to, known_from, known_to"""

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.columns import EVER_AGO, FOREVER
 from features.declare import Link
+from features.engine.columns import EVER_AGO, FOREVER
 from features.history import History
 from features.identity.graph.evidence import APART, LINKED
 

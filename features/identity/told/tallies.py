@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.columns import FOREVER
 from features.declare import Catalog
+from features.engine.columns import FOREVER
 from features.facts import source as declared
 from features.history import History
 from features.identity.reach import Reach

@@ -7,14 +7,15 @@ every window is a run of stretches. For one cutoff the stretches are the bands o
 import numba as nb
 from numba import int64, void
 
-from features.outputs import COVERED, HIGH, LOW, covered
-from features.rule import BANDS, FIRST_COVER, FIRST_EDGE, FIRST_OUTPUT, LAST_COVER, LAST_OUTPUT, window_edge
+from features.engine.machine import PLAIN
+from features.engine.outputs import COVERED, HIGH, LOW, covered
+from features.engine.rule import BANDS, FIRST_COVER, FIRST_EDGE, FIRST_OUTPUT, LAST_COVER, LAST_OUTPUT, window_edge
 
 TOGETHER = 16
 """So many cutoffs of one entity are folded together at most."""
 
 
-@nb.njit(int64(int64[::1], int64, int64), cache=True, nogil=True, _nrt=False)
+@nb.njit(int64(int64[::1], int64, int64), **PLAIN)
 def _added(bounds, n, instant):  # type: ignore[no-untyped-def]
     """Keep n rising bounds rising with one more among them; how many there are then."""
     at = n
@@ -28,12 +29,7 @@ def _added(bounds, n, instant):  # type: ignore[no-untyped-def]
     return n + 1
 
 
-@nb.njit(
-    int64(int64[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], int64[::1], int64[::1]),
-    cache=True,
-    nogil=True,
-    _nrt=False,
-)
+@nb.njit(int64(int64[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], int64[::1], int64[::1]), **PLAIN)
 def lay_out(step, edges, cutoff, bounds, place, first, last):  # type: ignore[no-untyped-def]
     """The stretches of a step's windows at the rising cutoffs (k,): how many there are.
 
@@ -59,12 +55,7 @@ def lay_out(step, edges, cutoff, bounds, place, first, last):  # type: ignore[no
     return n - 1
 
 
-@nb.njit(
-    void(int64[::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[::1], nb.boolean[:, ::1]),
-    cache=True,
-    nogil=True,
-    _nrt=False,
-)
+@nb.njit(void(int64[::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[::1], nb.boolean[:, ::1]), **PLAIN)
 def tell_coverage(step, edges, outputs, coverage, cutoff, untold):  # type: ignore[no-untyped-def]
     """Fill ``untold`` (outputs, k): the source does not cover what an output that asks for it looks at."""
     out0, edge0 = step[FIRST_OUTPUT], step[FIRST_EDGE]

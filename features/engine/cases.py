@@ -7,11 +7,11 @@ counted in the bands of that cutoff.
 import numba as nb
 from numba import boolean, int64, uint64, void
 
-from features.cells import CELLS, FILTER, KIND, later
-from features.columns import FOREVER
-from features.machine import i8, i32, i64
-from features.plan import CASES as OF_CASES
-from features.rule import (
+from features.engine.cells import CELLS, FILTER, KIND, later
+from features.engine.columns import FOREVER
+from features.engine.machine import PLAIN, i8, i32, i64
+from features.engine.plan import CASES as OF_CASES
+from features.engine.rule import (
     AGES,
     AT,
     AT_TO,
@@ -42,13 +42,13 @@ last (-1: none), until when the key of the latter is reached, the first opening 
 that are taken."""
 
 
-@nb.njit(boolean(int64[::1], int64, int64), cache=True, nogil=True, _nrt=False)
+@nb.njit(boolean(int64[::1], int64, int64), **PLAIN)
 def _after(step, row, than):  # type: ignore[no-untyped-def]
     at, other = i64(step[AT], row), i64(step[AT], than)
     return at > other or (at == other and i64(step[KNOWN], row) > i64(step[KNOWN], than))
 
 
-@nb.njit(int64(int64[::1], int64), cache=True, nogil=True, _nrt=False)
+@nb.njit(int64(int64[::1], int64), **PLAIN)
 def _slot(case_in, case):  # type: ignore[no-untyped-def]
     slot = case & (case_in.shape[0] - 1)
     while case_in[slot] != -1 and case_in[slot] != case:
@@ -56,7 +56,7 @@ def _slot(case_in, case):  # type: ignore[no-untyped-def]
     return slot
 
 
-@nb.njit(int64(int64[:, ::1], int64[:, :, ::1]), cache=True, nogil=True, _nrt=False)
+@nb.njit(int64(int64[:, ::1], int64[:, :, ::1]), **PLAIN)
 def slots_of(steps, spans):  # type: ignore[no-untyped-def]
     """How many slots hold the cases of the pair that reaches most rows: a power of two."""
     slots = 1
@@ -71,12 +71,7 @@ def slots_of(steps, spans):  # type: ignore[no-untyped-def]
     return slots
 
 
-@nb.njit(
-    void(int64[::1], int64[:, ::1], int64[::1], int64, int64, int64, int64, int64, *CELLS, *CASES),
-    cache=True,
-    nogil=True,
-    _nrt=False,
-)
+@nb.njit(void(int64[::1], int64[:, ::1], int64[::1], int64, int64, int64, int64, int64, *CELLS, *CASES), **PLAIN)
 def pair_cases(  # type: ignore[no-untyped-def]
     step, cells, edges, c, v, start, first, last,
     filled, total, value, best, mask, case_in, case_clear, case_open, case_to, case_since, touched,

@@ -1,4 +1,4 @@
-"""Arrow columns -> the plain arrays of `features.columns`, piece by piece."""
+"""Arrow columns -> the plain arrays of `features.engine.columns`, piece by piece."""
 
 import numba as nb
 import numpy as np

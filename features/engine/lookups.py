@@ -3,16 +3,11 @@
 import numba as nb
 from numba import int64, void
 
-from features.machine import i64
-from features.rule import AT, AT_TO, RUN_END, first_row, known_reach, visible
+from features.engine.machine import PLAIN, i64
+from features.engine.rule import AT, AT_TO, RUN_END, first_row, known_reach, visible
 
 
-@nb.njit(
-    int64(int64[::1], int64, int64, int64, int64, int64, int64, int64[:, ::1]),
-    cache=True,
-    _nrt=False,
-    nogil=True,
-)
+@nb.njit(int64(int64[::1], int64, int64, int64, int64, int64, int64, int64[:, ::1]), **PLAIN)
 def rows_of(step, first, last, c, v, low, high, out):  # type: ignore[no-untyped-def]
     """The rows of the rectangles ``first`` to ``last - 1`` that count in ``[c + low, c + high)``: how many there are.
 
@@ -34,9 +29,7 @@ def rows_of(step, first, last, c, v, low, high, out):  # type: ignore[no-untyped
 
 @nb.njit(
     void(int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], int64[::1], int64[::1], int64[::1]),
-    cache=True,
-    _nrt=False,
-    nogil=True,
+    **PLAIN,
 )
 def present(key, at_from, at_to, known_from, known_to, spans, cutoff, seen, found):  # type: ignore[no-untyped-def]
     """Fill ``found`` (p,) with the rectangle held just before the cutoff: the latest begun, then that of the smallest

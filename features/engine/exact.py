@@ -8,24 +8,26 @@ import numba as nb
 from numba import float64, int64
 from numba.types import UniTuple
 
+from features.engine.machine import INLINE
+
 SHIFT = 60
 UNIT = 1 << SHIFT
 
 
-@nb.njit(UniTuple(int64, 2)(float64), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(UniTuple(int64, 2)(float64), **INLINE)
 def split(amount):  # type: ignore[no-untyped-def]
     """Whole units and 2^-60ths of an amount of at most 2^62 in size, both cut towards zero and both of its sign."""
     whole = int64(amount)
     return whole, int64((amount - float64(whole)) * float64(UNIT))
 
 
-@nb.njit(UniTuple(int64, 2)(int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(UniTuple(int64, 2)(int64, int64), **INLINE)
 def carried(whole, part):  # type: ignore[no-untyped-def]
     """The same sum with 0 to 2^60 - 1 of 2^-60ths."""
     return whole + (part >> SHIFT), part & (UNIT - 1)
 
 
-@nb.njit(float64(int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(float64(int64, int64), **INLINE)
 def rounded(whole, part):  # type: ignore[no-untyped-def]
     """A carried sum as float64."""
     if whole >= 0:

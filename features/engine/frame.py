@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features import lookups
-from features.bound import Bound, Part
-from features.columns import EVER_AGO, FOREVER
+from features.engine import lookups
+from features.engine.bound import Bound, Part
+from features.engine.columns import EVER_AGO, FOREVER
 from features.identity.reach import Reach
 
 BLOCK_PAIRS = 16_384

@@ -13,10 +13,10 @@ import numba as nb
 import numpy as np
 from numba import boolean, float64, int32, int64, uint64, void
 
-from features.exact import carried, split
-from features.machine import f64, i8, i32, i64, lowest
-from features.plan import CASES, EARLIEST, LATEST, LEAST, MOST, NEWEST, SET, TALLY, TOTAL
-from features.rule import AT, BITS, FIRST_CELL, KNOWN, LAST_CELL, LISTED, RANK, TALLIED, WORD_SIZE, word_of
+from features.engine.exact import carried, split
+from features.engine.machine import PLAIN, f64, i8, i32, i64, lowest
+from features.engine.plan import CASES, EARLIEST, LATEST, LEAST, NEWEST, SET, TALLY, TOTAL
+from features.engine.rule import AT, BITS, FIRST_CELL, KNOWN, LAST_CELL, LISTED, RANK, TALLIED, WORD_SIZE, word_of
 
 FILTER, KIND, ADDRESS, CODE_SIZE = range(4)
 """Places in a cell: its filter, its kind, where its column lies (0: it has none), bytes of a code (0: numbers)."""
@@ -26,7 +26,7 @@ VISITS = 256
 """So many rows are counted at a time."""
 
 
-@nb.njit(boolean(int64[::1], int64, int64), cache=True, nogil=True, _nrt=False)
+@nb.njit(boolean(int64[::1], int64, int64), **PLAIN)
 def later(step, row, than):  # type: ignore[no-untyped-def]
     """Whether a row is the later of two: by ``at``, then by when it was known, then by the rank of its id."""
     if i64(step[AT], row) != i64(step[AT], than):
@@ -36,7 +36,7 @@ def later(step, row, than):  # type: ignore[no-untyped-def]
     return i64(step[RANK], row) > i64(step[RANK], than)
 
 
-@nb.njit(void(int64[::1], int64[:, ::1], int64, int64, *CELLS), cache=True, nogil=True, _nrt=False)
+@nb.njit(void(int64[::1], int64[:, ::1], int64, int64, *CELLS), **PLAIN)
 def clear(step, cells, start, end, filled, total, value, best, mask):  # type: ignore[no-untyped-def]
     """Empty the slots ``start`` to ``end - 1`` of a step's cells."""
     cell0 = step[FIRST_CELL]
@@ -48,7 +48,7 @@ def clear(step, cells, start, end, filled, total, value, best, mask):  # type: i
             mask[g, start:end] = 0
 
 
-@nb.njit(void(int64[::1], int64[:, ::1], int64, *CELLS), cache=True, nogil=True, _nrt=False)
+@nb.njit(void(int64[::1], int64[:, ::1], int64, *CELLS), **PLAIN)
 def cumulate(step, cells, n, filled, total, value, best, mask):  # type: ignore[no-untyped-def]
     """Let ``filled`` and ``total`` say of each of n stretches what lies before its end."""
     cell0 = step[FIRST_CELL]
@@ -77,10 +77,7 @@ def _amount(column, size, row):  # type: ignore[no-untyped-def]
     void(
         int64[::1], int64[::1], int64[:, ::1], int64, int64[::1], int64[::1], int32[:, ::1], int64[::1], *CELLS
     ),
-    cache=True,
-    nogil=True,
-    _nrt=False,
-)  # fmt: skip
+    **PLAIN)  # fmt: skip
 def count(  # type: ignore[no-untyped-def]
     step, starts, cells, n, row, slot, met, many, filled, total, value, best, mask
 ):

@@ -1,6 +1,6 @@
 """Rows of one source as the plain arrays the kernel reads: grouped by key, ordered (key, at, known_at, id).
 
-The same construction serves the lake (`Lake.pieces`), tables in memory (`from_table`), the buckets of a large lake
+The same construction serves the lake (`Lake.pieces`), tables in memory (`in_memory`), the buckets of a large lake
 and, later, the live store. A column is decoded when it is first asked for. Times are int64 UTC microseconds; `FOREVER`
 stands for "not yet".
 """
@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import decode
 from features.conditions import Condition
+from features.engine import decode
+from features.engine.locate import locate
+from features.engine.matching import by_code, by_interval, mark, word
 from features.facts import TIME, source
-from features.locate import locate
-from features.matching import mark, word
 
 FOREVER = 2**62
 EVER_AGO = -(2**62)
@@ -73,8 +73,8 @@ class Columns:
     def __init__(
         self, source_name: str, pieces: Pieces, names: Iterable[str] = (), within: tuple[int, int] | None = None
     ) -> None:
-        """``names``: columns that will be wanted, decoded in the same pass. ``within``: rows of ``low <= at < high`` are
-        all that will be asked for, so that others need not be kept. Raises `ValueError` for unfit numbers.
+        """``names``: columns that will be wanted, decoded in the same pass. ``within``: only rows of
+        ``low <= at < high`` will be asked for, so that others need not be kept. Raises `ValueError` for unfit numbers.
         """
         self.source = source_name
         self._pieces = pieces
@@ -177,9 +177,9 @@ class Columns:
         for name in sorted({c.column for conditions in filters for c in conditions}):
             tests = [[c for c in conditions if c.column == name] for conditions in filters]
             if self.coded(name):
-                mark(bits, self.codes(name), _by_code(tests, self.vocabulary(name)))
+                mark(bits, self.codes(name), by_code(tests, self.vocabulary(name)))
             else:
-                bounds, table = _by_interval(tests)
+                bounds, table = by_interval(tests)
                 mark(bits, self.numbers(name), table, bounds)
         with self._lock:
             self._bits[filters] = bits
@@ -208,7 +208,7 @@ class Columns:
         return pa.concat_tables(parts).take(pa.array(np.argsort(order, kind="stable")))
 
     def _kept(self, within: tuple[int, int] | None) -> tuple[tuple[int, int] | None, np.ndarray]:
-        """Of which time rows are kept (``None``: all), and where the rows of each piece begin, with the end of the last.
+        """Of which time rows are kept (``None``: all); where the rows of each piece begin, with the end of the last.
 
         Where most rows are wanted anyway, all are kept.
         """
@@ -274,7 +274,10 @@ class Columns:
             self.revised, self.until = (np.concatenate(side) for side in zip(*found, strict=True))
         self._rank = self._rank if rank is None else rank
         for name, said in codes.items():
-            self._codes[name] = said, self._one_vocabulary(name, said, [word for piece in words[name] for word in piece])
+            self._codes[name] = (
+                said,
+                self._one_vocabulary(name, said, [word for piece in words[name] for word in piece]),
+            )
 
     def _wanted(self, batch: pa.RecordBatch) -> np.ndarray | None:
         """The rows of a batch that are kept, ``None`` for all."""
@@ -338,61 +341,3 @@ def _each(work: Callable[[int], None], pieces: int) -> None:
         return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(work, range(pieces)))
-
-
-def _by_code(tests: list[list[Condition]], vocabulary: tuple[str, ...]) -> np.ndarray:
-    """(v + 1,) uint64: which filters a code leaves standing; the last is for missing values (code -1)."""
-    table = np.zeros(len(vocabulary) + 1, np.uint64)
-    for i, conditions in enumerate(tests):
-        met = [all(word in (c.values or ()) for c in conditions) for word in vocabulary]
-        table |= np.array([*met, not conditions], np.uint64) << np.uint64(i)
-    return table
-
-
-def _by_interval(tests: list[list[Condition]]) -> tuple[np.ndarray, np.ndarray]:
-    """Rising bounds (b,) and (b + 2,) uint64: which filters a number between them leaves standing; the last: NaN."""
-    bounds = sorted({x for conditions in tests for c in conditions for x in (c.low, c.high) if x is not None})
-    lows = [-np.inf, *bounds]  # the interval i holds bounds[i - 1] <= number < bounds[i]
-    table = np.zeros(len(bounds) + 2, np.uint64)
-    for i, conditions in enumerate(tests):
-        met = [
-            all((c.low is None or low >= c.low) and (c.high is None or low < c.high) for c in conditions)
-            for low in lows
-        ]
-        table |= np.array([*met, not conditions], np.uint64) << np.uint64(i)
-    return np.array(bounds, np.float64), table
-
-
-class _Table:
-    """A table in memory, in reading order, as one piece."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self._table = table
-        self.counts = (table.num_rows,)
-
-    def read(self, piece: int, names: Sequence[str]) -> pa.Table:
-        return self._table.select(list(names))
-
-    def batches(self, piece: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        yield from self._table.select(list(names)).to_batches()
-
-    def has(self, name: str) -> bool:
-        return name in self._table.schema.names
-
-
-def from_table(source_name: str, table: pa.Table, ordered: bool = False) -> Columns:
-    """`Columns` of a table of facts: the source's schema plus ``until`` (null: not revised), in any order.
-
-    Void rows do not belong here: they only end their predecessor's ``until``. ``ordered``: it is in reading order.
-    """
-    if not ordered:
-        table = table.append_column("rank", pa.array(decode.hashes(table["id"]), pa.int64()))
-        order = np.lexsort([decode.micros(table[name]) for name in ("rank", "known_at", "at", "key_id")])
-        table = table.take(order)
-    return Columns(source_name, _Table(table))
-
-
-def empty(source_name: str) -> Columns:
-    """`Columns` of a source the lake does not hold."""
-    schema = source(source_name).schema.append(pa.field("until", TIME))
-    return from_table(source_name, schema.empty_table())

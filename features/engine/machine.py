@@ -1,13 +1,18 @@
 """What the kernel needs of the machine and Numba does not offer: reading at an address, and bits of a word.
 
 The kernel reads columns where they lie, whatever their number and type, so it is handed their addresses. Whoever makes
-a table of addresses keeps the arrays alive as long as the table (`features.bound.Bound`).
+a table of addresses keeps the arrays alive as long as the table (`features.engine.bound.Bound`).
 """
 
 import numpy as np
 from llvmlite import ir
 from numba import float32, float64, int8, int32, int64, types, uint8, uint16, uint32, uint64
 from numba.extending import intrinsic
+
+PLAIN = {"cache": True, "nogil": True, "_nrt": False}
+"""How the kernel is compiled: kept on disk, without the GIL, and without counting references of arrays."""
+INLINE = PLAIN | {"forceinline": True}
+"""The same for small functions with many arguments, whose call would cost more than what they do."""
 
 
 def address(array: np.ndarray) -> int:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features import cells, kernel, rule
-from features.columns import Columns
+from features.engine import cells, kernel, rule
+from features.engine.columns import Columns
+from features.engine.machine import address
+from features.engine.plan import CASES, MAX_FILTERS, TALLY, Plan
 from features.identity.reach import Reach
-from features.machine import address
-from features.plan import CASES, MAX_FILTERS, TALLY, Plan
 
 Coverage = tuple[tuple[int, int], ...]
 

@@ -13,12 +13,12 @@ import numba as nb
 import numpy as np
 from numba import boolean, int32, int64, void
 
-from features.cases import CASES, pair_cases, slots_of
-from features.cells import ADDRESS, CELLS, CODE_SIZE, VISITS, clear, count, cumulate
-from features.machine import fetch, i64, put_f32, put_f64
-from features.outputs import AGGREGATE, CELL, HIGH, LOW, MIDDLE, emit, rows
-from features.plan import COUNT
-from features.rule import (
+from features.engine.cases import CASES, pair_cases, slots_of
+from features.engine.cells import ADDRESS, CELLS, CODE_SIZE, VISITS, clear, count, cumulate
+from features.engine.machine import PLAIN, fetch, i64, put_f32, put_f64
+from features.engine.outputs import AGGREGATE, CELL, HIGH, LOW, MIDDLE, emit
+from features.engine.plan import COUNT
+from features.engine.rule import (
     AT,
     AT_FROM,
     AT_TO,
@@ -42,7 +42,7 @@ from features.rule import (
     known_reach,
     seen_at,
 )
-from features.stretches import TOGETHER, lay_out, tell_coverage
+from features.engine.stretches import TOGETHER, lay_out, tell_coverage
 
 AHEAD = 64
 """So many rows of a key are fetched ahead."""
@@ -57,10 +57,7 @@ _VISITS = (int64[::1], int64[::1], int32[:, ::1], int64[::1])
         int64[::1], int64[::1], int64[:, ::1], int64, int64, int64, int64[::1], boolean[::1],
         int64[::1], int64[:, ::1], int64[::1], int64[::1], int64, *_VISITS, *CELLS,
     ),
-    cache=True,
-    nogil=True,
-    _nrt=False,
-)  # fmt: skip
+    **PLAIN)  # fmt: skip
 def _walk(  # type: ignore[no-untyped-def]
     step, starts, cells, r, waiting, stretches, seen, own,
     bounds, place, first, last, row_end, row_waits, slot_waits, met, many, filled, total, value, best, mask,
@@ -107,10 +104,7 @@ def _walk(  # type: ignore[no-untyped-def]
         int64[::1], int64[:, ::1], int64[:, ::1], int64, int64[::1], boolean[::1], boolean[::1], int64[:, ::1],
         boolean[:, ::1], int64[::1], int64, int64, boolean, *CELLS,
     ),
-    cache=True,
-    nogil=True,
-    _nrt=False,
-)  # fmt: skip
+    **PLAIN)  # fmt: skip
 def _tell(  # type: ignore[no-untyped-def]
     step, cells, outputs, stretches, cutoff, own, nobody, place, untold, places, out, stride, wide,
     filled, total, value, best, mask,
@@ -139,11 +133,13 @@ def _tell(  # type: ignore[no-untyped-def]
                 put_f32(out, o * stride + places[i], number)
 
 
-@nb.njit(int64(int64, int64[::1], int64[::1], int64[:, :, ::1]), cache=True, nogil=True, _nrt=False)
+@nb.njit(int64(int64, int64[::1], int64[::1], int64[:, :, ::1]), **PLAIN)
 def _group_end(i, cutoff, seen, spans):  # type: ignore[no-untyped-def]
     """One past the last pair that can be folded together with the pair ``i``."""
     end = i + 1
-    while end < cutoff.shape[0] and end < i + TOGETHER and cutoff[end] >= cutoff[end - 1] and seen[end] >= seen[end - 1]:
+    while (
+        end < cutoff.shape[0] and end < i + TOGETHER and cutoff[end] >= cutoff[end - 1] and seen[end] >= seen[end - 1]
+    ):
         for s in range(spans.shape[1]):
             if spans[end, s, 0] != spans[i, s, 0] or spans[end, s, 1] != spans[i, s, 1]:
                 return end
@@ -151,7 +147,7 @@ def _group_end(i, cutoff, seen, spans):  # type: ignore[no-untyped-def]
     return end
 
 
-@nb.njit(void(int64[:, ::1], int64[:, ::1], int64[:, :, ::1], int64), cache=True, nogil=True, _nrt=False)
+@nb.njit(void(int64[:, ::1], int64[:, ::1], int64[:, :, ::1], int64), **PLAIN)
 def _fetch(steps, cells, spans, i):  # type: ignore[no-untyped-def]
     """Have the rows of the pair ``i`` at hand when it is its turn: they lie anywhere in large columns."""
     for n in range(steps.shape[0]):
@@ -172,7 +168,7 @@ def _fetch(steps, cells, spans, i):  # type: ignore[no-untyped-def]
                         fetch(cells[g, ADDRESS], start * size + byte)
 
 
-@nb.njit(boolean(int64[::1], int64, int64, int64, int64), cache=True, nogil=True, _nrt=False)
+@nb.njit(boolean(int64[::1], int64, int64, int64, int64), **PLAIN)
 def _alike(cuts, i, end, other, other_end):  # type: ignore[no-untyped-def]
     if end - i != other_end - other:
         return False
@@ -188,10 +184,7 @@ def _alike(cuts, i, end, other, other_end):  # type: ignore[no-untyped-def]
         int64[:, :, ::1], int64[::1], int64, int64, boolean, boolean[::1], boolean[::1],
         *_FRAME, *_VISITS, *CELLS, *CASES,
     ),
-    cache=True,
-    nogil=True,
-    _nrt=False,
-)  # fmt: skip
+    **PLAIN)  # fmt: skip
 def _fold(  # type: ignore[no-untyped-def]
     steps, starts, cells, edges, outputs, coverage, cutoff, seen, spans, places, out, stride, wide, own, nobody,
     bounds, place, first, last, untold, row_waits, slot_waits, met, many, filled, total, value, best, mask,

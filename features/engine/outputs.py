@@ -8,10 +8,10 @@ import numba as nb
 import numpy as np
 from numba import boolean, float64, int64, uint64
 
-from features.cells import CELLS, KIND, later
-from features.exact import carried, rounded
-from features.machine import ones
-from features.plan import (
+from features.engine.cells import CELLS, KIND, later
+from features.engine.exact import carried, rounded
+from features.engine.machine import INLINE, ones
+from features.engine.plan import (
     CHANGE,
     COUNT,
     DISTINCT,
@@ -29,14 +29,14 @@ from features.plan import (
     SUM,
     TOTAL,
 )
-from features.rule import FIRST_CELL
+from features.engine.rule import FIRST_CELL
 
 AGGREGATE, CELL, OTHER_CELL, LOW, MIDDLE, HIGH, COVERED = range(7)
 """Places in an output of a plan."""
 DAY = 86_400_000_000.0
 
 
-@nb.njit(boolean(int64[:, ::1], int64, int64, int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(boolean(int64[:, ::1], int64, int64, int64, int64), **INLINE)
 def covered(coverage, first, last, low, high):  # type: ignore[no-untyped-def]
     """Whether ``[low, high)`` lies inside one of the rising intervals ``coverage[first:last]``."""
     if high <= low:
@@ -51,7 +51,7 @@ def covered(coverage, first, last, low, high):  # type: ignore[no-untyped-def]
     return first > begin and high <= coverage[first - 1, 1]
 
 
-@nb.njit(int64(int64[:, ::1], int64, int64, int64, int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(int64(int64[:, ::1], int64, int64, int64, int64, int64), **INLINE)
 def rows(filled, g, low, high, start, end):  # type: ignore[no-untyped-def]
     """How many rows a window has."""
     n = filled[g, high] - filled[g, low]
@@ -60,7 +60,7 @@ def rows(filled, g, low, high, start, end):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(float64(int64[:, :, ::1], int64, int64, int64, int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(float64(int64[:, :, ::1], int64, int64, int64, int64, int64), **INLINE)
 def _sum(total, g, low, high, start, end):  # type: ignore[no-untyped-def]
     whole, part = carried(total[g, high, 0] - total[g, low, 0], total[g, high, 1] - total[g, low, 1])
     for s in range(start, end):
@@ -68,7 +68,7 @@ def _sum(total, g, low, high, start, end):  # type: ignore[no-untyped-def]
     return rounded(whole, part)
 
 
-@nb.njit(int64(uint64[:, ::1], int64, int64, int64, int64, int64), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(int64(uint64[:, ::1], int64, int64, int64, int64, int64), **INLINE)
 def _different(mask, g, low, high, start, end):  # type: ignore[no-untyped-def]
     every = uint64(0)
     for s in range(low + 1, high + 1):
@@ -78,7 +78,7 @@ def _different(mask, g, low, high, start, end):  # type: ignore[no-untyped-def]
     return ones(every)
 
 
-@nb.njit(int64(int64[:, ::1], int64, int64, int64, boolean), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(int64(int64[:, ::1], int64, int64, int64, boolean), **INLINE)
 def _end_slot(filled, g, low, high, last):  # type: ignore[no-untyped-def]
     """The last (or first) slot of a run of stretches that any row is in, 0 for none."""
     for distance in range(high - low):
@@ -88,7 +88,7 @@ def _end_slot(filled, g, low, high, last):  # type: ignore[no-untyped-def]
     return 0
 
 
-@nb.njit(int64(int64[:, ::1], int64, int64, int64, boolean), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(int64(int64[:, ::1], int64, int64, int64, boolean), **INLINE)
 def _end_band(filled, g, start, end, last):  # type: ignore[no-untyped-def]
     """The last (or first) slot of some bands that any row is in, 0 for none."""
     for distance in range(end - start):
@@ -98,18 +98,18 @@ def _end_band(filled, g, start, end, last):  # type: ignore[no-untyped-def]
     return 0
 
 
-@nb.njit(float64(float64, float64), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(float64(float64, float64), **INLINE)
 def _ratio(part, whole):  # type: ignore[no-untyped-def]
     return part / whole if whole > 0.0 else np.nan
 
 
-@nb.njit(float64(float64, float64), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(float64(float64, float64), **INLINE)
 def _change(before, lately):  # type: ignore[no-untyped-def]
     both = abs(before) + abs(lately)
     return (lately - before) / both if both > 0.0 else 0.0
 
 
-@nb.njit(float64(int64[::1], boolean, int64, int64, int64, int64, int64, *CELLS), cache=True, nogil=True, _nrt=False, forceinline=True)
+@nb.njit(float64(int64[::1], boolean, int64, int64, int64, int64, int64, *CELLS), **INLINE)
 def _extreme(step, least, g, low, high, start, end, filled, total, value, best, mask):  # type: ignore[no-untyped-def]
     result = np.nan
     for s in range(low + 1, high + 1):
@@ -121,9 +121,7 @@ def _extreme(step, least, g, low, high, start, end, filled, total, value, best, 
     return result
 
 
-@nb.njit(
-    float64(int64[::1], int64, int64, int64, int64, int64, int64, int64, *CELLS), cache=True, nogil=True, _nrt=False, forceinline=True
-)
+@nb.njit(float64(int64[::1], int64, int64, int64, int64, int64, int64, int64, *CELLS), **INLINE)
 def _one_row(  # type: ignore[no-untyped-def]
     step, aggregate, c, g, low, high, start, end, filled, total, value, best, mask
 ):
@@ -150,10 +148,7 @@ def _one_row(  # type: ignore[no-untyped-def]
     float64(
         int64[::1], int64[::1], int64[:, ::1], int64, int64, int64, int64, int64, int64, int64, *CELLS
     ),
-    cache=True,
-    nogil=True,
-    _nrt=False, forceinline=True,
-)  # fmt: skip
+    **INLINE)  # fmt: skip
 def emit(  # type: ignore[no-untyped-def]
     step, output, cells, c, low, middle, high, start, between, end, filled, total, value, best, mask
 ):
@@ -172,9 +167,7 @@ def emit(  # type: ignore[no-untyped-def]
         return _ratio(rows(filled, g, low, high, start, end), rows(filled, other, low, high, start, end))
     if aggregate == CHANGE:
         if cells[step[FIRST_CELL] + g, KIND] == TOTAL:
-            return _change(
-                _sum(total, g, low, middle, start, between), _sum(total, g, middle, high, between, end)
-            )
+            return _change(_sum(total, g, low, middle, start, between), _sum(total, g, middle, high, between, end))
         return _change(rows(filled, g, low, middle, start, between), rows(filled, g, middle, high, between, end))
     if aggregate == DISTINCT:
         return _different(mask, g, low, high, start, end)

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features import frame, lookups
-from features.bound import Bound, Coverage, Part
-from features.columns import Columns
+from features.engine import frame, lookups
+from features.engine.bound import Bound, Coverage, Part
+from features.engine.columns import Columns
+from features.engine.frame import Asked
+from features.engine.plan import Plan, Step, compile_features
 from features.feature import Feature
-from features.frame import Asked
 from features.identity.reach import Reach
-from features.plan import Plan, Step, compile_features
-
 
 _FIRST = np.zeros(1, np.int64)
 

@@ -12,9 +12,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from features.columns import EVER_AGO, FOREVER
 from features.conditions import Condition, DeclarationError, Event, together
 from features.declare import Feature
+from features.engine.columns import EVER_AGO, FOREVER
 from features.facts import source
 
 COUNT, SUM, MEAN, MIN, MAX, LAST, LAST_TIME, SINCE, DISTINCT, REPEATS, SHARE, CHANGE, OPEN, OPEN_AGE, FIRST = range(15)
@@ -211,7 +211,7 @@ def read_by(features: Sequence[Feature]) -> dict[str, tuple[str, ...]]:
 
 
 def looked_at(features: Sequence[Feature], first: int, last: int) -> dict[str, tuple[int, int]]:
-    """Per source ``(low, high)``: features at cutoffs from ``first`` to ``last`` see no row but of ``low <= at < high``."""
+    """Per source ``(low, high)``: at cutoffs from ``first`` to ``last`` nobody sees rows but ``low <= at < high``."""
     found: dict[str, int] = {}
     for step in compile_features(tuple(features)):
         found[step.plan.source] = min(int(step.plan.edges[0]), found.get(step.plan.source, 0))
