@@ -21,6 +21,16 @@ def test_cutoffs_asked_for_together_say_what_each_says_alone(world: World, cuts:
     pd.testing.assert_frame_equal(together, pd.concat(alone, ignore_index=True), check_exact=True)
 
 
+@settings(max_examples=60)
+@given(world=worlds(), asked=st.lists(st.tuples(st.integers(0, 70), st.integers(-20, 20)), min_size=2, max_size=20))
+def test_cutoffs_and_cuts_in_any_order_say_what_each_says_alone(world: World, asked: list[tuple[int, int]]) -> None:
+    known, (cuts, apart) = history(world), np.array(asked, np.int64).T * MINUTE
+    together = known.frame("customer", np.full(len(cuts), 1), cuts, FEATURES, cuts + apart)
+    pairs = zip(cuts[:, None], apart[:, None], strict=True)
+    alone = [known.frame("customer", np.array([1]), cut, FEATURES, cut + a) for cut, a in pairs]
+    pd.testing.assert_frame_equal(together, pd.concat(alone, ignore_index=True), check_exact=True)
+
+
 @settings(max_examples=30)
 @given(world=worlds(), cuts=cutoffs)
 def test_cutoffs_asked_for_together_equal_the_oracle(world: World, cuts: np.ndarray) -> None:

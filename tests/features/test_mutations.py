@@ -30,39 +30,53 @@ class Mutation(NamedTuple):
     """test ids below `tests/features`, separated by spaces"""
 
 
-KERNEL, RULE, CELLS, OUTPUTS, EXACT, PLAN, LOOKUPS, COLUMNS, BLOCK, BUCKETS = (
-    f"features/{name}.py"
-    for name in ("kernel", "rule", "cells", "outputs", "exact", "plan", "lookups", "columns", "block", "buckets")
-)
-AGGREGATES, PARITY = "test_aggregates.py", "test_parity.py"
+KERNEL, RULE, CELLS, CASES, STRETCHES, OUTPUTS, EXACT, PLAN, LOOKUPS, COLUMNS, BLOCK = (
+    f"features/engine/{name}.py"
+    for name in (
+        "kernel", "rule", "cells", "cases", "stretches", "outputs", "exact", "plan", "lookups", "columns", "block"
+    )
+)  # fmt: skip
+BUCKETS = "features/buckets.py"
+AGGREGATES, PARITY, MANY = "test_aggregates.py", "test_parity.py", "test_many_cutoffs.py"
 MUTATIONS = {
-    "the cutoff itself counts": (KERNEL, "if at >= newest:", "if at > newest:"),
+    "the cutoff itself counts": (RULE, "return c + offset if", "return c + offset + 1 if"),
     "the older end is open": (RULE, "if i64(at, middle) < instant:", "if i64(at, middle) <= instant:"),
-    "the older end of an inner window is open": (KERNEL, "while band_end <= at:", "while band_end < at:"),
-    "a later fact counts": (KERNEL, "newest = min(i64(step[AT_TO], r), c + edges[edge0 + bands])", "newest = i64(step[AT_TO], r)"),
-    "known at the cutoff counts": (RULE, "if i64(step[KNOWN], row) >= v:", "if i64(step[KNOWN], row) > v:"),
-    "known_at is ignored": (RULE, "if i64(step[KNOWN], row) >= v:", "if False:"),
+    "the older end of an inner window is open": (KERNEL, "while bounds[s + 1] <= at:", "while bounds[s + 1] < at:"),
+    "a later fact counts": (RULE, "return c + offset if", "return c + offset + 60_000_000 if"),
+    "a later clearing counts": (CASES, "newest = min(i64(step[AT_TO], r), high)", "newest = i64(step[AT_TO], r)"),
+    "known at the cutoff counts": (RULE, "return since < v <= until", "return since <= v <= until"),
+    "known_at is ignored": (RULE, "return since < v <= until", "return v <= until"),
     "until is ignored": (RULE, "if step[REVISED] == 0 or", "if True or"),
-    "until is one too early": (RULE, "return v <= i64(step[UNTIL],", "return v < i64(step[UNTIL],"),
-    "the reach begins too early": (RULE, "max(i64(step[AT_FROM], r), low)", "low"),
-    "the reach never ends": (KERNEL, "newest = min(i64(step[AT_TO], r), c + edges[edge0 + bands])", "newest = c + edges[edge0 + bands]"),
-    "links not yet known are used": (RULE, "return i64(step[KNOWN_FROM], r) < v <=", "return v <="),
-    "links no longer believed are used": (RULE, "< v <= i64(step[KNOWN_TO], r)", "< v"),
+    "until is one too early": (RULE, "return since < v <= until", "return since < v < until"),
+    "the reach begins too early": (KERNEL, "oldest = max(i64(step[AT_FROM], r), bounds[0])", "oldest = bounds[0]"),
+    "the reach never ends": (KERNEL, "newest = min(i64(step[AT_TO], r), bounds[stretches])", "newest = bounds[stretches]"),
+    "links not yet known are used": (KERNEL, "max(i64(known, row), known_from)", "i64(known, row)"),
+    "links no longer believed are used": (KERNEL, "min(held_until(step, row), known_to)", "held_until(step, row)"),
+    "cases of links not yet known are open": (RULE, "return seen_at(i64(step[KNOWN_FROM], r),", "return seen_at(v - 1,"),
     "a former parent is the present one": (LOOKUPS, "< cutoff[i] <= at_to[r]", "< cutoff[i]"),
-    "no coverage is zero": (KERNEL, "if nobody or (outputs[o, COVERED] and not told):", "if nobody:"),
+    "no coverage is zero": (KERNEL, "if nobody[i] or untold[o - out0, i]:", "if nobody[i]:"),
     "a half covered window counts": (OUTPUTS, "return first > begin and high <= coverage[first - 1, 1]", "return first > begin"),
-    "what no parent was known of is zero": (KERNEL, "(step[NEEDS_REACH] and not reached)", "False"),
-    "windows end at the visibility cut": (KERNEL, "c, v = cutoff[i], seen[i]", "c, v = seen[i], seen[i]"),
-    "bands in the wrong order": (OUTPUTS, "else high - 1 - distance", "else low + distance"),
-    "a missing number counts": (CELLS, "if np.isnan(amount):", "if False:"),
-    "a missing category counts": (CELLS, "if amount < 0.0:", "if False:", AGGREGATES),
-    "a cleared case stays open": (KERNEL, "and (cleared < 0 or _after(step, row, cleared))", ""),
-    "a case of a line given up stays open": (KERNEL, "and case_to[slot] >= c", ""),
+    "what no parent was known of is zero": (KERNEL, "< 0 or step[NEEDS_REACH] != 0", "< 0"),
+    "windows end at the visibility cut": (KERNEL, "c, v, k = cutoff[i:end],", "c, v, k = seen[i:end],"),
+    "bands in the wrong order": (OUTPUTS, "s = high - distance if last else low + 1 + distance", "s = low + 1 + distance"),
+    "a missing number counts": (CELLS, "if not np.isnan(amount):", "if True:"),
+    "a missing number is the last": (CELLS, "if np.isnan(amount):", "if False:", AGGREGATES),
+    "a missing category counts": (CELLS, "if code >= 0:", "if True:", AGGREGATES),
+    "a cleared case stays open": (CASES, "and (cleared < 0 or _after(step, row, cleared))", ""),
+    "a case of a line given up stays open": (CASES, "and case_to[slot] >= c", ""),
     "a case is as old as the window": (PLAN, "return {EVER_AGO} if any(e.aggregate == OPEN_AGE for e in emissions) else set()", "return set()", AGGREGATES),
-    "ties are broken by order of arrival": (CELLS, "return i64(rank, row) > i64(rank, than)", "return True"),
-    "what is less than one is not added": (EXACT, "part = int64((size - float64(whole)) * float64(UNIT))", "part = int64(0)", AGGREGATES),
+    "ties are broken by order of arrival": (CELLS, "return i64(step[RANK], row) > i64(step[RANK], than)", "return True"),
+    "what is less than one is not added": (EXACT, "int64((amount - float64(whole)) * float64(UNIT))", "int64(0)", AGGREGATES),
     "a change looks back one window": (PLAN, "-2 * window if aggregate == CHANGE", "-window if aggregate == CHANGE", AGGREGATES),
     "a share is of all rows": (PLAN, "return together(self.conditions, self.among), self.among", "return together(self.conditions, self.among), ()", AGGREGATES),
+    "the last cutoff sees what the first does": (KERNEL, "seen_at(since, until, seen[a]) and seen_at(since, until, seen[z])", "seen_at(since, until, seen[a])", MANY),
+    "the first cutoff sees what the last does": (KERNEL, "seen_at(since, until, seen[a]) and seen_at(since, until, seen[z])", "seen_at(since, until, seen[z])", MANY),
+    "who disagrees sees nothing": (KERNEL, "for i in range(a, z + 1):", "for i in range(0):", MANY),
+    "the bands of a cutoff hold what another left": (KERNEL, "if not own[i]:", "if False:", MANY),
+    "another pair's windows are used": (KERNEL, "steps.shape[0] > 1 or not _alike(cutoff, i, end, before, before_end)", "steps.shape[0] > 1 or i == 0", MANY),
+    "cuts that fall are folded together": (KERNEL, "seen[end] >= seen[end - 1]", "True", MANY),
+    "the oldest row of a window is not kept": (COLUMNS, "np.flatnonzero((at >= self._within[0])", "np.flatnonzero((at > self._within[0])", PARITY),
+    "the longest window is not kept": (PLAN, "found[step.plan.source] = min(", "found[step.plan.source] = max(-1, ", PARITY),
     "the live call sees what is not known yet": (BLOCK, "cutoff if seen is None else seen], np.int64)", "cutoff], np.int64)", PARITY),
     "a bucket keeps half the readers of a key": (BUCKETS, "low = np.searchsorted(key, run_keys, \"left\")\n    count = np.searchsorted(key, run_keys, \"right\") - low", "low = np.searchsorted(key, run_keys, \"left\")\n    count = np.minimum(np.searchsorted(key, run_keys, \"right\") - low, 1)", PARITY),
 }  # fmt: skip

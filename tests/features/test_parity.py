@@ -21,7 +21,7 @@ from features.buckets import Division, divide, labelled
 from features.engine.block import Vectors
 from features.engine.columns import Columns
 from features.engine.in_memory import from_table
-from features.engine.plan import compile_features, read_by
+from features.engine.plan import compile_features, looked_at, read_by
 from features.feature import Feature
 from features.history import History
 from features.lake import Lake, store
@@ -118,6 +118,7 @@ def test_a_lake_gives_the_bits_of_the_oracle_to_every_caller(
         batch = in_order([labelled(entities, cuts, known.frame(kind, entities, cuts, features))])
         pairs = (kind, entities, cuts, features)
         streamed_is_batch(lake, batch, pairs, division[0])
+        what_a_cutoff_does_not_see_need_not_be_read(lake, known, kind, entities, at)
         dealt = divide(known, lake, lake.snapshot(), *pairs, *division, Path(folder) / "dealt")
         tasks_sent_elsewhere_are_batch(dealt, batch)
 
@@ -133,6 +134,18 @@ def batch_and_one_at_a_time_are_the_oracle(
             assert batch[feature.name][i] == expected, (feature.name, entity, cut, until)
     single = one_by_one(known, kind, entities, cuts, seen)
     np.testing.assert_array_equal(single, known.block.values(kind, entities, cuts, FEATURES, seen).view(np.uint32))
+
+
+def what_a_cutoff_does_not_see_need_not_be_read(
+    lake: Lake, known: History, kind: str, entities: np.ndarray, at: list[int]
+) -> None:
+    for cut in at:
+        features = [f for f in FEATURES if f.look_back is not None and f.aggregate != "open_age"]
+        little = History.load(lake, CATALOG, within=looked_at(features, cut, cut))
+        cuts = np.full(len(entities), cut)
+        whole = known.block.values(kind, entities, cuts, features).view(np.uint32)
+        np.testing.assert_array_equal(little.block.values(kind, entities, cuts, features).view(np.uint32), whole)
+        np.testing.assert_array_equal(little.first_known(kind), known.first_known(kind))
 
 
 def streamed_is_batch(lake: Lake, batch: pd.DataFrame, pairs: tuple, buckets: int) -> None:
