@@ -10,6 +10,8 @@ from features.facts import Column, Source, UnknownNameError, source
 MICROS = {"s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 DAY = MICROS["d"]
 _LONGEST = 1000 * 366 * DAY
+MAX_FILTERS = 64
+"""So many different filters the features of one source may have: each is one bit of a row."""
 
 
 class DeclarationError(ValueError):

@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from features.conditions import Condition, DeclarationError, duration, once
+from features.conditions import MAX_FILTERS, Condition, DeclarationError, duration, once
 from features.feature import Aggregate, Feature
 from features.link import Link
 from features.purposes import Narrowed, check_narrowed, check_use
@@ -26,9 +26,6 @@ __all__ = [
     "Triggered",
     "Visitors",
 ]
-
-MAX_FILTERS = 64
-"""So many different filters the features of one source may have: each is one bit of a row."""
 
 
 @dataclass(frozen=True)

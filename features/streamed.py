@@ -44,6 +44,11 @@ def needed_bytes(snapshot: Snapshot, features: Sequence[Feature]) -> int:
     return total
 
 
+def fits(snapshot: Snapshot, features: Sequence[Feature], memory: int) -> bool:
+    """Whether the rows the features read take at most half of so many bytes: then they are folded at once."""
+    return needed_bytes(snapshot, features) <= memory // 2
+
+
 def streamed(
     lake: Lake,
     catalog: Catalog,
@@ -64,12 +69,11 @@ def streamed(
     ``who``: a history of the same snapshot with or without its facts, where there is one already.
     """
     snapshot = snapshot or lake.snapshot()
-    needed = needed_bytes(snapshot, features)
-    if needed <= memory // 2:
+    if fits(snapshot, features, memory):
         history = who if who and any(map(len, who.columns.values())) else History.load(lake, catalog, snapshot)
         yield from _in_memory(history, entity_type, entities, cutoffs, features, progress)
         return
-    buckets = -(-needed * _SHARE // memory)
+    buckets = -(-needed_bytes(snapshot, features) * _SHARE // memory)
     who = who or History.load(lake, catalog, snapshot, facts=False)
     with tempfile.TemporaryDirectory(dir=spill, prefix="tieline-buckets-") as folder:
         progress(Progress(0, len(entities), f"dealing the rows into {buckets} buckets"))

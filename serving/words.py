@@ -18,6 +18,8 @@ def said(feature: Feature, value: Value) -> str:
         return f"in {_span(value)}" if value >= 0 else f"{_span(-value)} ago"
     if feature.unit == "count":
         return f"{value:,.0f}"
+    if feature.unit == "share":
+        return f"{value:.0%}"
     if feature.is_flag:
         return "yes" if value else "no"
     return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:,.2f}"

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.conditions import MAX_FILTERS
 from features.engine import cells, kernel, rule
 from features.engine.columns import Columns
 from features.engine.machine import address
-from features.engine.plan import CASES, MAX_FILTERS, TALLY, Plan
+from features.engine.plan import CASES, TALLY, Plan
 from features.identity.reach import Reach
 
 Coverage = tuple[tuple[int, int], ...]

@@ -29,6 +29,7 @@ EVER_AGO = -(2**62)
 LARGEST = 1e15
 """The greatest amount a number may have: sums of any number of them stay exact."""
 _KEPT_BITS = 16
+_LOOKED_UP = 65_536
 _MOST = 0.7
 """Where a larger share of the rows is wanted, leaving out the others is not worth the while."""
 _Words = list[tuple[slice, pa.Array]]
@@ -96,9 +97,16 @@ class Columns:
         """Row ranges ``(start, end)`` of each key, both 0 where the key has no rows."""
         if not len(self.keys):
             return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
-        spans = np.empty((len(keys), 2), np.int64)
-        locate(self.keys, self.starts, np.array(keys, np.int64), spans)
-        return np.ascontiguousarray(spans[:, 0]), np.ascontiguousarray(spans[:, 1])
+        start, end = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
+
+        def part(i: int) -> None:
+            some = slice(i * _LOOKED_UP, (i + 1) * _LOOKED_UP)
+            spans = np.empty((len(keys[some]), 2), np.int64)
+            locate(self.keys, self.starts, np.array(keys[some], np.int64), spans)
+            start[some], end[some] = spans[:, 0], spans[:, 1]
+
+        _each(part, -(-len(keys) // _LOOKED_UP))
+        return start, end
 
     def runs_of(self, reach: Keyed) -> tuple[np.ndarray, np.ndarray]:
         """The `runs` of a reach's keys, found once for as long as it lives."""
@@ -204,7 +212,7 @@ class Columns:
         piece = np.searchsorted(self._offsets, rows[order], "right") - 1
         for p in np.unique(piece):
             within = rows[order][piece == p] - self._offsets[p]
-            parts.append(self._piece(int(p), names).take(pa.array(within)).cast(wanted))
+            parts.append(self._pieces.read(int(p), names).take(pa.array(within)).cast(wanted))
         return pa.concat_tables(parts).take(pa.array(np.argsort(order, kind="stable")))
 
     def _kept(self, within: tuple[int, int] | None) -> tuple[tuple[int, int] | None, np.ndarray]:
@@ -217,7 +225,7 @@ class Columns:
             wanted = np.zeros(len(counts), np.int64)
 
             def look(piece: int) -> None:
-                for batch in self._batches(piece, ["at"]):
+                for batch in self._pieces.batches(piece, ["at"]):
                     at = decode.micros(batch.column("at"))
                     wanted[piece] += np.count_nonzero((at >= within[0]) & (at < within[1]))
 
@@ -244,7 +252,7 @@ class Columns:
 
         def place(piece: int) -> None:
             start = int(self._offsets[piece])
-            for batch in self._batches(piece, read):
+            for batch in self._pieces.batches(piece, read):
                 kept = self._wanted(batch)
                 rows = slice(start, start + (batch.num_rows if kept is None else len(kept)))
                 start = rows.stop
@@ -285,22 +293,6 @@ class Columns:
             return None
         at = decode.micros(batch.column("at"))
         return np.flatnonzero((at >= self._within[0]) & (at < self._within[1]))
-
-    def _batches(self, piece: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        rows = 0
-        for batch in self._pieces.batches(piece, names):
-            rows += batch.num_rows
-            yield batch
-        self._check(piece, rows)
-
-    def _piece(self, piece: int, names: Sequence[str]) -> pa.Table:
-        table = self._pieces.read(piece, names)
-        self._check(piece, table.num_rows)
-        return table
-
-    def _check(self, piece: int, rows: int) -> None:
-        if rows != self._pieces.counts[piece]:
-            raise ValueError(f"{self.source}: the lake was changed by forgetting since it was read; read it anew")
 
     def _amounts(self, name: str, column: pa.Array, kept: np.ndarray | None, out: np.ndarray) -> None:
         column = column if kept is None else column.take(kept)

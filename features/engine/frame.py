@@ -29,18 +29,34 @@ class Asked:
 def fold(part: Part, asked: Asked, out: np.ndarray) -> None:
     """Fill ``out`` (o, p), float32 or float64, with the part's outputs for each pair; missing is NaN.
 
-    Pairs of one entity are folded one after the other, in whatever order they are given: their rows are at hand then.
+    Pairs of one entity are folded together, in whatever order they are given. Where the same entities come again for
+    every cutoff that costs no sorting.
     """
-    bound, spans = Bound([part]), asked.reach.spans(asked.entity)
+    again = _again(asked.entity)
+    times = len(asked.entity) // again if again else 1
+    bound, spans = Bound([part]), asked.reach.spans(asked.entity[:again])
     first = spans[:, 0]
     rising = bool((first[1:] >= first[:-1]).all())
-    order = np.arange(len(first)) if rising else np.argsort(first, kind="stable")
+    order = np.arange(again) if rising else np.argsort(first, kind="stable")
+    later = np.arange(times) * again
+    size = max(1, BLOCK_PAIRS // times)
 
     def block(low: int) -> None:
-        places = order[low : low + BLOCK_PAIRS]
-        bound.fold(asked.cutoff[places], asked.seen[places], spans[places][:, None, :], out, places)
+        entities = order[low : low + size]
+        places = (entities[:, None] + later).ravel()
+        reached = np.repeat(spans[entities], times, axis=0)[:, None, :]
+        bound.fold(asked.cutoff[places], asked.seen[places], reached, out, places)
 
-    _each_block(block, len(order))
+    _each_block(block, len(order), size)
+
+
+def _again(entities: np.ndarray) -> int:
+    """After how many pairs the same entities come again, in the same order and to the end; where they do not, all."""
+    n = len(entities)
+    for again in np.flatnonzero(entities[1:] == entities[0])[:1] + 1 if n else ():
+        if n % again == 0 and (entities.reshape(-1, again) == entities[:again]).all():
+            return int(again)
+    return n
 
 
 def fold_of_parent(part: Part, parents: Reach, pairs: Asked, out: np.ndarray) -> None:
@@ -74,7 +90,7 @@ def present_parent(
         pairs = slice(low, low + BLOCK_PAIRS)
         lookups.present(*bounds, spans[pairs].reshape(-1, 2), cutoff[pairs], seen[pairs], found[pairs])
 
-    _each_block(block, len(entities))
+    _each_block(block, len(entities), BLOCK_PAIRS)
     here = found >= 0
     return np.where(here, parents.key[found] if len(parents.key) else 0, 0), here
 
@@ -94,8 +110,9 @@ def observed_to(coverage: Sequence[tuple[int, int]], start: np.ndarray) -> np.nd
     return np.where((index >= 0) & (start < end), end, EVER_AGO)
 
 
-def _each_block(work: Callable[[int], None], pairs: int) -> None:
-    lows = range(0, pairs, BLOCK_PAIRS)
+def _each_block(work: Callable[[int], None], n: int, size: int) -> None:
+    """The first of every ``size``, on all cores."""
+    lows = range(0, n, size)
     if len(lows) <= 1:
         for low in lows:
             work(low)

@@ -110,12 +110,19 @@ def _tell(  # type: ignore[no-untyped-def]
     filled, total, value, best, mask,
 ):  # fmt: skip
     """Write what a step's cells say at the cutoffs (k,) to the ``places`` (k,) of each output."""
-    bands, out0 = step[BANDS], step[FIRST_OUTPUT]
+    bands, out0, k = step[BANDS], step[FIRST_OUTPUT], cutoff.shape[0]
+    plain = True
+    for i in range(k):
+        plain &= not (own[i] or nobody[i] or wide)
     for o in range(out0, step[LAST_OUTPUT]):
         output = outputs[o]
         g, low, middle, high = output[CELL], output[LOW], output[MIDDLE], output[HIGH]
         counts = output[AGGREGATE] == COUNT
-        for i in range(cutoff.shape[0]):
+        if counts and plain and not untold[o - out0, :k].any():
+            for i in range(k):
+                put_f32(out, o * stride + places[i], filled[g, place[i, high]] - filled[g, place[i, low]])
+            continue
+        for i in range(k):
             start = stretches + 1 + i * bands
             if nobody[i] or untold[o - out0, i]:
                 number = np.nan

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from features.conditions import Condition, DeclarationError, Event, together
+from features.conditions import MAX_FILTERS, Condition, DeclarationError, Event, together
 from features.declare import Feature
 from features.engine.columns import EVER_AGO, FOREVER
 from features.facts import source
@@ -54,7 +54,6 @@ _KINDS = {
     OPEN_AGE: CASES,
     FIRST: EARLIEST,
 }
-MAX_FILTERS = 64
 
 
 @dataclass(frozen=True)

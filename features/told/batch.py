@@ -19,7 +19,7 @@ from features.engine.plan import read_by
 from features.facts import TIME
 from features.history import History
 from features.lake import Lake, Snapshot
-from features.streamed import Progress, needed_bytes, streamed
+from features.streamed import Progress, fits, streamed
 from features.told.asked import narrowed
 from features.told.pairs import Pairs
 
@@ -45,9 +45,9 @@ class Opened:
     def of(cls, lake: Lake, catalog: Catalog, features: Sequence[Feature], *, memory: int, everybody: bool) -> "Opened":
         """``everybody``: also who was ever heard of will be asked (`asked.narrowed`)."""
         snapshot, needed = lake.snapshot(), narrowed(catalog, features, everybody=everybody)
-        fits = needed_bytes(snapshot, needed.features) <= memory // 2
-        who = History.load(lake, needed, snapshot, facts=fits)
-        judge = who if fits else _with_objections(who, lake, snapshot)
+        at_once = fits(snapshot, needed.features, memory)
+        who = History.load(lake, needed, snapshot, facts=at_once)
+        judge = who if at_once else _with_objections(who, lake, snapshot)
         return cls(lake, snapshot, narrowed(catalog, features), tuple(features), memory, who, judge)
 
     @property
