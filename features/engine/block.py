@@ -14,6 +14,7 @@ from features.engine import frame, lookups
 from features.engine.bound import Bound, Coverage, Part
 from features.engine.columns import Columns
 from features.engine.frame import Asked
+from features.engine.memory import empty
 from features.engine.plan import Plan, Step, compile_features
 from features.feature import Feature
 from features.identity.reach import Reach
@@ -60,7 +61,7 @@ class Block:
         """(features, p) float32; of a category the code in its `vocabulary`. Missing is NaN."""
         entities, cutoffs = (np.require(array, np.int64, "CW") for array in (entities, cutoffs))
         seen = cutoffs if seen is None else np.require(seen, np.int64, "CW")
-        values = np.empty((len(features), len(entities)), np.float32)
+        values = empty((len(features), len(entities)), np.float32)
         for step in compile_features(tuple(features)):
             places = step.features
             in_order = bool((np.diff(places) == 1).all())

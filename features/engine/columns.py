@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from features.conditions import Condition
 from features.engine import decode
 from features.engine.locate import locate
+from features.engine.memory import empty
 from features.engine.matching import by_code, by_interval, mark, word
 from features.facts import TIME, source
 
@@ -87,7 +88,7 @@ class Columns:
         self._rank: np.ndarray | None = None
         self._runs: WeakKeyDictionary[Keyed, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
         self._lock = Lock()
-        self.at, self.known = np.empty(n, np.int64), np.empty(n, np.int64)
+        self.at, self.known = empty(n, np.int64), empty(n, np.int64)
         self._decode([*_SPINE, *names])
 
     def __len__(self) -> int:
@@ -181,7 +182,8 @@ class Columns:
             if filters in self._bits:
                 self._bits.move_to_end(filters)
                 return self._bits[filters]
-        bits = np.full(len(self), (1 << len(filters)) - 1, word(len(filters)))
+        bits = empty(len(self), word(len(filters)))
+        bits[:] = (1 << len(filters)) - 1
         for name in sorted({c.column for conditions in filters for c in conditions}):
             tests = [[c for c in conditions if c.column == name] for conditions in filters]
             if self.coded(name):
@@ -239,11 +241,11 @@ class Columns:
         names = list(dict.fromkeys(names))
         for name in names:
             if name not in (*_SPINE, "id", "rank") and not self.coded(name):
-                self._numbers[name] = np.empty(len(self))
+                self._numbers[name] = empty(len(self), np.float64)
         coded = [n for n in names if n not in (*_SPINE, "id", "rank") and self.coded(n)]
         heard = {name: decode.few_values(source(self.source).column(name)) for name in coded}
-        codes = {n: np.empty(len(self), np.int32 if heard[n] is None else np.int8) for n in coded}
-        rank = np.empty(len(self), np.int64) if {"id", "rank"} & set(names) else None
+        codes = {n: empty(len(self), np.int32 if heard[n] is None else np.int8) for n in coded}
+        rank = empty(len(self), np.int64) if {"id", "rank"} & set(names) else None
         pieces = range(len(self._pieces.counts))
         words: dict[str, list[_Words]] = {name: [[] for _ in pieces] for name in codes}
         runs: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in pieces]
