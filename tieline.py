@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from commands import answers, demo, facts, identity, levels, models, privacy, registers, values
+from commands import answers, demo, facts, flat_tables, identity, levels, models, privacy, registered, registers, values
 from commands.common import say
 
 _PUBLIC = {
@@ -62,6 +62,10 @@ app.command("describe")(values.describe)
 app.command("features")(values.features)
 app.command("explain")(values.explain)
 app.command("train")(models.train)
+app.command("train-table")(flat_tables.train_table)
+app.command("models")(registered.models)
+app.command("promote")(registered.promote)
+app.command("rollback")(registered.rollback)
 app.command("roll-up")(levels.roll_up)
 app.command("forget")(privacy.forget)
 app.command("export")(privacy.export)

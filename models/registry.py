@@ -1,6 +1,8 @@
-"""Which model answers: registered versions and the alias `champion`, kept in an MLflow store.
+"""Which model answers: registered versions and their aliases, kept in an MLflow store.
 
-Every change of the alias leaves an entry on the version it was given to: a tag ``audit.<when>`` with who, from and to.
+The `CHAMPION` answers, the `CHALLENGER` waits to be judged or promoted, `PREVIOUS` is who answered before. Every change
+of an alias leaves an entry on the version it was given to: a tag ``audit.<when>`` with who, why, from and to, written
+before the alias changes, so that a change that broke off is in the books and none is missing from them.
 """
 
 import json
@@ -21,7 +23,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models import bundle
 
-CHAMPION = "champion"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+VERDICT = "verdict"
+"""The tag of a version that says what the gate found."""
 _MODEL_ID, _AUDIT = "model_id", "audit."
 
 
@@ -53,6 +57,18 @@ class AuditEntry:
     why: str
 
 
+@dataclass(frozen=True)
+class Version:
+    """A registered version: its run, the aliases it has, when it was made (UTC, ISO 8601) and its verdict, if any."""
+
+    number: int
+    run_id: str
+    aliases: tuple[str, ...]
+    made: str
+    verdict: str
+    model_id: str
+
+
 class Registry:
     """Registered models in the MLflow store at ``uri``."""
 
@@ -64,7 +80,7 @@ class Registry:
     def register(self, name: str, run_id: str, bundle_uri: str, *, model_id: str, description: str, who: str) -> int:
         """The version number given to the bundle a run has logged at ``bundle_uri``.
 
-        The first version of a name becomes its champion, if it has none; later ones wait to be promoted.
+        The first version of a name becomes its champion, if it has none; a later one is its challenger.
         """
         with speaking(self.uri):
             with already_there():
@@ -73,27 +89,75 @@ class Registry:
                 name, bundle_uri, run_id=run_id, tags={_MODEL_ID: model_id}, description=description
             )
             number = int(version.version)
-            if self._champion_version(name) is None:
+            if CHAMPION not in self._aliases(name):
                 self.promote(name, number, who=who, why="the first version")
+            else:
+                self._give(name, CHALLENGER, number, who, "the newest version")
         return number
 
     def promote(self, name: str, version: int, *, who: str, why: str) -> AuditEntry:
-        """Make ``version`` the champion; returns the entry left on it."""
-        before = self._champion_version(name)
-        when = datetime.now(UTC)
-        entry = AuditEntry(CHAMPION, when.isoformat(timespec="microseconds"), who, before, version, why)
-        try:
-            self._client.set_model_version_tag(
-                name, str(version), f"{_AUDIT}{when:%Y%m%dT%H%M%S.%fZ}", json.dumps(asdict(entry))
-            )
-        except MlflowException as error:
-            raise RegistryError(f"'{name}' has no version {version} in {shown(self.uri)}: {error.message}") from None
-        self._client.set_registered_model_alias(name, CHAMPION, str(version))
+        """Make ``version`` the champion; returns the entry left on it.
+
+        Whoever was it is `PREVIOUS` then, and a challenger that was promoted is none any more. At whatever step this
+        breaks off there is a champion, and asking again finishes it.
+        """
+        before = self._aliases(name).get(CHAMPION)
+        entry = self._give(name, CHAMPION, version, who, why)
+        if before is not None and before != version:
+            self._give(name, PREVIOUS, before, who, f"version {version} answers now")
+        if self._aliases(name).get(CHALLENGER) == version:
+            self._client.delete_registered_model_alias(name, CHALLENGER)
         return entry
+
+    def roll_back(self, name: str, *, who: str, why: str) -> AuditEntry:
+        """Make the previous champion the champion again. Raises `RegistryError` where there is none."""
+        before = self._aliases(name).get(PREVIOUS)
+        if before is None:
+            raise RegistryError(f"'{name}' has no previous champion in {shown(self.uri)}: nothing to go back to")
+        return self.promote(name, before, who=who, why=why)
+
+    def versions(self, name: str) -> list[Version]:
+        """All versions, newest first. Raises `RegistryError` for a name that is not registered."""
+        with speaking(self.uri):
+            aliases = self._aliases(name, known=True)
+            found = self._client.search_model_versions(f"name = '{name}'")
+        return sorted(
+            (
+                Version(
+                    int(m.version),
+                    m.run_id,
+                    tuple(sorted(alias for alias, number in aliases.items() if number == int(m.version))),
+                    datetime.fromtimestamp(m.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+                    m.tags.get(VERDICT, ""),
+                    m.tags.get(_MODEL_ID, ""),
+                )
+                for m in found
+            ),
+            key=lambda version: -version.number,
+        )
+
+    def figures(self, version: Version) -> dict[str, float]:
+        """The metrics of the run a version comes from; none where the run is gone."""
+        try:
+            return dict(self._client.get_run(version.run_id).data.metrics)
+        except MlflowException as error:
+            if _code(error) != RESOURCE_DOES_NOT_EXIST:
+                raise
+            return {}
+
+    def names(self) -> list[str]:
+        """The names of all registered models."""
+        with speaking(self.uri):
+            return sorted(model.name for model in self._client.search_registered_models())
+
+    def judge(self, name: str, version: int, verdict: str) -> None:
+        """Leave a verdict on a version."""
+        with speaking(self.uri):
+            self._client.set_model_version_tag(name, str(version), VERDICT, verdict)
 
     def champion(self, name: str) -> Champion:
         """The version that answers for ``name`` and where its bundle lies, once its id is found as registered."""
-        version = self._champion_version(name)
+        version = self._aliases(name).get(CHAMPION)
         if version is None:
             raise RegistryError(f"no champion for '{name}' in {shown(self.uri)}: run `tieline train {name}` first")
         registered = self._client.get_model_version(name, str(version))
@@ -108,23 +172,37 @@ class Registry:
 
     def answers(self, name: str) -> bool:
         """Whether a model of that name is registered and has a champion."""
-        return self._champion_version(name) is not None
+        return CHAMPION in self._aliases(name)
 
     def audit(self, name: str) -> list[AuditEntry]:
-        """Every change of the alias of a model, oldest first."""
+        """Every change of the aliases of a model, oldest first."""
         versions = self._client.search_model_versions(f"name = '{name}'")
         found = [AuditEntry(**json.loads(v)) for m in versions for k, v in m.tags.items() if k.startswith(_AUDIT)]
         return sorted(found, key=lambda entry: entry.when)
 
-    def _champion_version(self, name: str) -> int | None:
+    def _give(self, name: str, alias: str, version: int, who: str, why: str) -> AuditEntry:
+        when = datetime.now(UTC)
+        before = self._aliases(name).get(alias)
+        entry = AuditEntry(alias, when.isoformat(timespec="microseconds"), who, before, version, why)
+        try:
+            self._client.set_model_version_tag(
+                name, str(version), f"{_AUDIT}{when:%Y%m%dT%H%M%S.%fZ}", json.dumps(asdict(entry))
+            )
+        except MlflowException as error:
+            raise RegistryError(f"'{name}' has no version {version} in {shown(self.uri)}: {error.message}") from None
+        self._client.set_registered_model_alias(name, alias, str(version))
+        return entry
+
+    def _aliases(self, name: str, *, known: bool = False) -> dict[str, int]:
+        """Alias -> version; none where the name is not registered, which is an error where it must be ``known``."""
         try:
             with speaking(self.uri):
                 aliases = self._client.get_registered_model(name).aliases
         except RegistryError as error:
-            if _code(error.__cause__) != RESOURCE_DOES_NOT_EXIST:
+            if known or _code(error.__cause__) != RESOURCE_DOES_NOT_EXIST:
                 raise
-            return None
-        return int(aliases[CHAMPION]) if CHAMPION in aliases else None
+            return {}
+        return {alias: int(version) for alias, version in aliases.items()}
 
 
 def quiet() -> None:

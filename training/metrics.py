@@ -51,16 +51,32 @@ def calibration_slope(y: np.ndarray, p: np.ndarray) -> float:
 
     Cox (1958), "Two further applications of a model for binary regression". NaN with one class or equal predictions.
     """
+    return float(_recalibrated(y, p)[1])
+
+
+def calibration_slope_error(y: np.ndarray, p: np.ndarray) -> float:
+    """Standard error of `calibration_slope`, from the information of the rows as if they were independent."""
+    theta = _recalibrated(y, p)
+    x = logit(np.clip(p, _SMALLEST, 1 - _SMALLEST))
+    q = expit(theta[0] + theta[1] * x)
+    weight = q * (1 - q)
+    total = weight.sum()
+    spread = float((weight * (x - (weight * x).sum() / total) ** 2).sum()) if total > 0 else 0.0
+    return spread**-0.5 if spread > 0 else float("nan")
+
+
+def _recalibrated(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Intercept and slope; NaN with one class or equal predictions."""
     x = logit(np.clip(p, _SMALLEST, 1 - _SMALLEST))
     if not _two_classes(y) or np.ptp(x) == 0:
-        return float("nan")
+        return np.full(2, np.nan)
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
         z = theta[0] + theta[1] * x
         residual = expit(z) - y
         return float(np.sum(np.logaddexp(0, z) - y * z)), np.array([residual.sum(), residual @ x])
 
-    return float(minimize(loss, np.array([0.0, 1.0]), jac=True, method="BFGS").x[1])
+    return np.asarray(minimize(loss, np.array([0.0, 1.0]), jac=True, method="BFGS").x)
 
 
 def bins(y: np.ndarray, p: np.ndarray, count: int = BINS) -> list[Bin]:

@@ -59,8 +59,8 @@ class Block:
         seen: np.ndarray | None = None,
     ) -> np.ndarray:
         """(features, p) float32; of a category the code in its `vocabulary`. Missing is NaN."""
-        entities, cutoffs = (np.require(array, np.int64, "CW") for array in (entities, cutoffs))
-        seen = cutoffs if seen is None else np.require(seen, np.int64, "CW")
+        entities, cutoffs = (np.require(array, np.int64, ["C", "W"]) for array in (entities, cutoffs))
+        seen = cutoffs if seen is None else np.require(seen, np.int64, ["C", "W"])
         values = empty((len(features), len(entities)), np.float32)
         for step in compile_features(tuple(features)):
             places = step.features

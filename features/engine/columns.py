@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 from features.conditions import Condition
 from features.engine import decode
 from features.engine.locate import locate
-from features.engine.memory import empty
 from features.engine.matching import by_code, by_interval, mark, word
+from features.engine.memory import empty
 from features.facts import TIME, source
 
 FOREVER = 2**62

@@ -14,7 +14,7 @@ _LARGE = 4 << 20
 """Bytes from which NumPy asks for huge pages."""
 
 
-def empty(shape: int | tuple[int, ...], dtype: type) -> np.ndarray:
+def empty(shape: int | tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
     """An array without values, as ``numpy.empty``, in small pages."""
     shape = (shape,) if isinstance(shape, int) else shape
     wanted = math.prod(shape) * np.dtype(dtype).itemsize

@@ -47,8 +47,36 @@ def test_only_the_first_version_becomes_champion_and_every_change_is_kept(uri: s
     registry.promote("churn", 2, who="bob", why="better on the last month")
     assert registry.champion("churn").version == 2
     registry.promote("churn", 1, who="bob", why="back again")
-    changes = [(e.who, e.before, e.after) for e in registry.audit("churn")]
-    assert changes == [("ann", None, 1), ("bob", 1, 2), ("bob", 2, 1)]
+    changes = [(e.alias, e.who, e.before, e.after) for e in registry.audit("churn")]
+    assert changes == [
+        ("champion", "ann", None, 1),
+        ("challenger", "ann", None, 2),
+        ("champion", "bob", 1, 2),
+        ("previous", "bob", None, 1),
+        ("champion", "bob", 2, 1),
+        ("previous", "bob", 1, 2),
+    ]
+
+
+def test_who_answered_before_answers_again_after_a_roll_back(uri: str, store: Path):
+    registry = Registry(uri)
+    for _ in range(3):
+        registered(uri, store, "back")
+    with pytest.raises(RegistryError, match="'back' has no previous champion"):
+        registry.roll_back("back", who="bob", why="in doubt")
+    registry.judge("back", 3, "promoted: no worse than version 1")
+    registry.promote("back", 3, who="bob", why="judged")
+    found = {v.number: (v.aliases, v.verdict) for v in registry.versions("back")}
+    judged = "promoted: no worse than version 1"
+    assert found == {3: (("champion",), judged), 2: ((), ""), 1: (("previous",), "")}
+    assert registry.roll_back("back", who="eve", why="complaints").after == 1
+    assert {v.number: v.aliases for v in registry.versions("back")} == {3: ("previous",), 2: (), 1: ("champion",)}
+    assert registry.audit("back")[-2].why == "complaints"
+
+
+def test_versions_of_a_name_nobody_registered_are_an_error(uri: str):
+    with pytest.raises(RegistryError, match="nobody"):
+        Registry(uri).versions("nobody")
 
 
 def test_a_version_that_is_not_there_cannot_be_promoted(uri: str, store: Path):

@@ -1,0 +1,209 @@
+"""May a challenger answer instead of the champion? Every check says what it measured and what it would not allow.
+
+A difference refuses only beyond chance, and beyond a margin that matters: a gate that refuses good models at random
+is switched off by those who wait for it. So every family of checks has one share of `ALPHA`, and several tests of one
+family are corrected by Holm's step-down (Holm 1979). Rows of one customer are not independent: variances are summed
+over customers (Obuchowski 1997, "Nonparametric analysis of clustered ROC curve data").
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm, rankdata
+
+from training import metrics
+
+ALPHA = 0.01
+"""One-sided, of each family of checks."""
+_SMALLEST = 1e-9
+_LEAST_EVENTS = 20
+
+
+@dataclass(frozen=True)
+class Margins:
+    """What is allowed. ``auc``: so much less than the champion's; ``loss``: so much more log-loss in a slice, in shares
+    of the slice's own entropy; ``level``: observed over expected, either way; ``slope``: of calibration, either way;
+    ``ceiling``: an AUC nobody believes, of the model and of any column alone; ``seconds``: per thousand rows scored.
+    """
+
+    auc: float = 0.005
+    loss: float = 0.01
+    level: float = 1.1
+    slope: float = 1.25
+    ceiling: float = 0.95
+    seconds: float = 1.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """n rows that both models speak of: ``y`` (n,) 0 or 1, ``p`` (n,) the challenger's probabilities.
+
+    ``groups`` (n,) customers; ``others``: name -> (n,) probabilities of the champion and of frozen references;
+    ``slices``: name -> (n,) values; ``X``: the columns that were read, for the alarm about leaks.
+    """
+
+    y: np.ndarray = field(repr=False)
+    p: np.ndarray = field(repr=False)
+    groups: np.ndarray = field(repr=False)
+    others: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    slices: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    X: pd.DataFrame | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question, whether it was answered well, and what was measured, in words."""
+
+    name: str
+    passed: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All checks of one challenger."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against it."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def words(self) -> str:
+        """What refused it, or that nothing did."""
+        against = [f"{check.name}: {check.words}" for check in self.checks if not check.passed]
+        return "refused: " + "; ".join(against) if against else f"passed {len(self.checks)} checks"
+
+
+def judge(window: Window, margins: Margins | None = None) -> Verdict:
+    """The checks that rows and probabilities can answer: ranking, calibration, slices, leaks."""
+    margins = margins or Margins()
+    checks = [_ranking(window, name, p, margins) for name, p in window.others.items()]
+    checks += [_level(window, margins), _slope(window, margins), _ceiling(window, margins)]
+    if "champion" in window.others:
+        checks.append(_slices(window, window.others["champion"], margins))
+    if window.X is not None:
+        checks.append(_columns(window, window.X, margins))
+    return Verdict(tuple(checks))
+
+
+def same_answers(p: np.ndarray, read_back: np.ndarray) -> Check:
+    """Whether the bundle that was read back from disk says what the fitted model says, column order regardless."""
+    worst = float(np.abs(p - read_back).max(initial=0.0))
+    return Check("bundle", worst == 0.0, f"read back, it answers up to {worst:.2g} differently")
+
+
+def quick_enough(seconds: float, rows: int, margins: Margins | None = None) -> Check:
+    """Whether scoring keeps within its budget."""
+    allowed, each = (margins or Margins()).seconds, 1000 * seconds / max(rows, 1)
+    return Check("speed", each <= allowed, f"{each:.3f} s for a thousand rows, at most {allowed:g}")
+
+
+def auc_difference(y: np.ndarray, p: np.ndarray, other: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    """AUC of ``other`` less that of ``p`` on the same rows, and its standard error; NaN with one class.
+
+    DeLong's structural components, summed over ``groups``.
+    """
+    positive = y == 1
+    m, n = int(positive.sum()), int((~positive).sum())
+    if not m or not n:
+        return float("nan"), float("nan")
+    components = []
+    for scores in (other, p):
+        ranks, part = rankdata(scores), np.empty(len(y))
+        part[positive] = (ranks[positive] - rankdata(scores[positive])) / n
+        part[~positive] = 1.0 - (ranks[~positive] - rankdata(scores[~positive])) / m
+        components.append(part)
+    auc = [float(part[positive].mean()) for part in components]
+    difference = components[0] - components[1]
+    centred = np.where(positive, (difference - (auc[0] - auc[1])) / m, (difference - (auc[0] - auc[1])) / n)
+    return auc[0] - auc[1], _clustered(centred, groups)
+
+
+def _clustered(terms: np.ndarray, groups: np.ndarray) -> float:
+    """Standard error of a sum of centred terms of which those of one group belong together."""
+    _, code = np.unique(groups, return_inverse=True)
+    each = np.bincount(code, weights=terms)
+    return float(np.sqrt((each**2).sum() * len(each) / max(len(each) - 1, 1)))
+
+
+def _ranking(window: Window, name: str, other: np.ndarray, margins: Margins) -> Check:
+    less, error = auc_difference(window.y, window.p, other, window.groups)
+    surely = less - norm.ppf(1 - ALPHA) * error
+    words = f"AUC {metrics.auc(window.y, window.p):.4f}, {less:.4f} less (standard error {error:.4f})"
+    return Check(f"no worse than the {name}", not surely > margins.auc, f"{words}, at most {margins.auc:g} allowed")
+
+
+def _level(window: Window, margins: Margins) -> Check:
+    if not window.p.sum() or not window.y.any():
+        return Check("level", False, "no event came, or none is expected: nothing can be said")
+    ratio = metrics.observed_expected(window.y, window.p)
+    error = _clustered(window.y - window.p, window.groups) / window.y.sum()
+    surely = abs(np.log(ratio)) - norm.ppf(1 - ALPHA / 2) * error
+    return Check(
+        "level", bool(surely <= np.log(margins.level)), f"observed over expected {ratio:.3f} (error {error:.3f})"
+    )
+
+
+def _slope(window: Window, margins: Margins) -> Check:
+    slope = metrics.calibration_slope(window.y, window.p)
+    error = metrics.calibration_slope_error(window.y, window.p)
+    if not np.isfinite([slope, error]).all():
+        return Check("slope", False, "all probabilities are equal, or one class came: nothing can be said")
+    far = max(slope - margins.slope, 1 / margins.slope - slope)
+    return Check("slope", bool(far <= norm.ppf(1 - ALPHA / 2) * error), f"slope {slope:.3f} (error {error:.3f})")
+
+
+def _ceiling(window: Window, margins: Margins) -> Check:
+    found = metrics.auc(window.y, window.p)
+    return Check("leak", not found > margins.ceiling, f"AUC {found:.4f}: nobody believes more than {margins.ceiling:g}")
+
+
+def _columns(window: Window, X: pd.DataFrame, margins: Margins) -> Check:
+    worst, name = 0.0, ""
+    for column in X:
+        values = X[column]
+        numbers = values.cat.codes if isinstance(values.dtype, pd.CategoricalDtype) else values
+        for said in (numbers.fillna(numbers.min() - 1), numbers.isna()):
+            found = metrics.auc(window.y, said.to_numpy(np.float64))
+            if max(found, 1 - found) > worst:
+                worst, name = max(found, 1 - found), str(column)
+    return Check("leaking column", worst <= margins.ceiling, f"'{name}' alone has AUC {worst:.4f}")
+
+
+def _slices(window: Window, champion: np.ndarray, margins: Margins) -> Check:
+    """Log-loss beside the champion's in every slice with enough events."""
+    more = _loss(window.y, window.p) - _loss(window.y, champion)
+    found = []
+    for name, values in window.slices.items():
+        for value in pd.unique(values):
+            rows = values == value
+            events = int(window.y[rows].sum())
+            if _LEAST_EVENTS <= events <= rows.sum() - _LEAST_EVENTS:
+                mean, share = float(more[rows].mean()), events / rows.sum()
+                entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
+                error = _clustered((more[rows] - mean) / rows.sum(), window.groups[rows])
+                z = (mean - margins.loss * entropy) / max(error, _SMALLEST)
+                found.append((float(norm.sf(z)), f"{name} {value}: {mean / entropy:+.1%} log-loss on {events} events"))
+    fell = _rejected(found)
+    words = "; ".join(fell) if fell else f"none of {len(found)} slices lost beyond chance and {margins.loss:.0%}"
+    return Check("slices", not fell, words)
+
+
+def _rejected(found: Sequence[tuple[float, str]]) -> list[str]:
+    """The words of what Holm's step-down rejects."""
+    fell = []
+    for i, (chance, words) in enumerate(sorted(found)):
+        if chance > ALPHA / (len(found) - i):
+            break
+        fell.append(words)
+    return fell
+
+
+def _loss(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    p = np.clip(p, _SMALLEST, 1 - _SMALLEST)
+    return -np.where(y == 1, np.log(p), np.log1p(-p))
