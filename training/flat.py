@@ -21,6 +21,8 @@ from training import metrics
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 """Words of a CSV that stand for "not known", with or without blanks around."""
+SIZES = (Params(), Params(num_leaves=7, feature_fraction=0.4))
+"""Ways to grow trees, of which the one with the smaller loss out of fold is kept: few rows want small trees."""
 _EDGE = np.array([1], np.int64)
 _ID_SHARE = 0.95
 _TELLS = 0.98
@@ -98,7 +100,7 @@ def judge(
     *,
     folds: int = 5,
     seeds: Sequence[int] = (0,),
-    params: Params | None = None,
+    sizes: Sequence[Params] = SIZES,
     progress: Callable[[str], None] = lambda words: None,
 ) -> Judged:
     """Cross-validated, once for every fold seed. Raises `LabelError` where there is one class, or too few to fold."""
@@ -109,9 +111,7 @@ def judge(
     for seed in seeds:
         progress(f"fold seed {seed}: {folds} folds")
         fold = hazard.folds(table.groups, folds, seed)
-        found = Parallel(n_jobs=-1)(
-            delayed(_held_out)(table, fold == f, seed, params or Params()) for f in range(folds)
-        )
+        found = Parallel(n_jobs=-1)(delayed(_held_out)(table, fold == f, seed, sizes) for f in range(folds))
         for f, (p, gain) in enumerate(found):
             rows.append({"seed": seed, "fold": f, **metrics.score(table.y[fold == f], p)})
             gains.append(gain)
@@ -121,28 +121,22 @@ def judge(
     return Judged(pd.DataFrame(rows), first, share)
 
 
-def fit_table(table: FlatTable, seed: int = 0, params: Params | None = None) -> tuple[Encoder, Hazard]:
-    """The encoder and the model of all rows."""
+def fit_table(table: FlatTable, seed: int = 0, sizes: Sequence[Params] = SIZES) -> tuple[Encoder, Hazard]:
+    """The encoder and the model of all rows: of several ``sizes`` the one with the smallest loss out of fold."""
     encoder = Encoder.fit(table.X)
-    rows = len(table.y)
-    found = hazard.fit(
-        encoder.transform(table.X),
-        table.y,
-        np.where(table.y == 1, 0, -1),
-        np.full(rows, _EDGE[-1]),
-        _EDGE,
-        label="label",
-        groups=table.groups,
-        seed=seed,
-        params=params,
-    )
-    return encoder, found
+    encoded, after = encoder.transform(table.X), np.where(table.y == 1, 0, -1)
+    followed = np.full(len(table.y), _EDGE[-1])
+    found = [
+        hazard.fit(encoded, table.y, after, followed, _EDGE, label="label", groups=table.groups, seed=seed, params=size)
+        for size in sizes
+    ]
+    return encoder, min(found, key=lambda model: model.fitted.loss)
 
 
-def _held_out(table: FlatTable, held: np.ndarray, seed: int, params: Params) -> tuple[np.ndarray, np.ndarray]:
+def _held_out(table: FlatTable, held: np.ndarray, seed: int, sizes: Sequence[Params]) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities of the rows held out, by a model of the others, and each column's share of its gain."""
     rest = replace(table, X=table.X[~held], y=table.y[~held], groups=table.groups[~held])
-    encoder, model = fit_table(rest, seed, replace(params, num_threads=1))
+    encoder, model = fit_table(rest, seed, [replace(size, num_threads=1) for size in sizes])
     gain = model.booster.feature_importance("gain")[: len(table.X.columns)]
     return model.curve(encoder.transform(table.X[held]))[:, -1], gain / max(gain.sum(), 1e-12)
 

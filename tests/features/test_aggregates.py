@@ -91,6 +91,15 @@ def test_a_share_is_of_the_rows_among_which_it_is_asked_for() -> None:
     assert np.isnan(told(share, touch("a", 45, phase="use")))
 
 
+def test_a_missing_category_is_no_category() -> None:
+    said = [
+        Fact(id, 1, at * MINUTE, at * MINUTE, values={"consent_marketing": consent})
+        for id, at, consent in (("a", 45, None), ("b", 46, True))
+    ]
+    assert told(Feature("profile", "distinct", "consent_marketing", "10m"), *said) == 1
+    assert told(Feature("profile", "repeats", "consent_marketing", "10m"), *said) == 0
+
+
 @pytest.mark.parametrize(
     ("before", "lately", "change"), [(0, 2, 1), (2, 0, -1), (1, 2, 1 / 3), (3, 3, 0), (4, 2, -1 / 3)]
 )

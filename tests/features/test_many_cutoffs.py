@@ -22,8 +22,15 @@ def test_cutoffs_asked_for_together_say_what_each_says_alone(world: World, cuts:
 
 
 @settings(max_examples=60)
-@given(world=worlds(), asked=st.lists(st.tuples(st.integers(0, 70), st.integers(-20, 20)), min_size=2, max_size=20))
-def test_cutoffs_and_cuts_in_any_order_say_what_each_says_alone(world: World, asked: list[tuple[int, int]]) -> None:
+@given(
+    world=worlds(),
+    asked=st.lists(st.tuples(st.integers(0, 70), st.integers(-20, 20)), min_size=2, max_size=20),
+    rising=st.booleans(),
+)
+def test_cutoffs_and_cuts_in_any_order_say_what_each_says_alone(
+    world: World, asked: list[tuple[int, int]], rising: bool
+) -> None:
+    asked = sorted(asked, key=lambda pair: pair[0]) if rising else asked
     known, (cuts, apart) = history(world), np.array(asked, np.int64).T * MINUTE
     together = known.frame("customer", np.full(len(cuts), 1), cuts, FEATURES, cuts + apart)
     pairs = zip(cuts[:, None], apart[:, None], strict=True)

@@ -123,8 +123,9 @@ def test_the_suite_sees_the_broken_rule(name: str, tmp_path: Path) -> None:
     assert mutation.right in text, f"{mutation.path} no longer says: {mutation.right}"
     file.write_text(text.replace(mutation.right, mutation.wrong))
     done = run(tmp_path, mutation.seen_by.split())
-    assert done.returncode == 1, f"survived: {name}\n{done.stdout[-2000:]}"
-    assert "FAILED" in done.stdout, done.stdout[-2000:]
+    assert done.returncode, f"survived: {name}\n{done.stdout[-2000:]}"
+    crashed = done.returncode < 0  # a kernel that reads what was never written may
+    assert crashed or (done.returncode == 1 and "FAILED" in done.stdout), done.stdout[-2000:]
 
 
 @pytest.mark.slow

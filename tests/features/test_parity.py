@@ -6,6 +6,7 @@
 import pickle
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from features.lake import Lake, store
 from features.streamed import needed_bytes, streamed
 
 NOBODY = 99
+ALL = {"journey": ((-100 * MINUTE, 100 * MINUTE),)}
 ENTITIES = {"customer": (1, 2), "line": (11, 12), "cookie": (21,)}
 ROW_GROUP = 3
 DIVISIONS = ((7, 3), (3, 1), (1, 2))
@@ -179,6 +181,32 @@ def columns_are_the_merged_table(lake: Lake) -> None:
                 np.testing.assert_array_equal(pieces.numbers(column), whole.numbers(column), column)
         filters = next(step.plan.filters for step in compile_features(FEATURES) if step.plan.source == name)
         np.testing.assert_array_equal(pieces.bits(filters), whole.bits(filters))
+
+
+def test_of_what_is_read_within_some_time_the_older_end_counts_and_the_younger_does_not(tmp_path: Path) -> None:
+    facts = [touch(str(at), at) for at in (20, 29, *range(30, 40))]
+    lake = write(World({"journey": facts}, [], TYPES, LINKS, ALL), tmp_path / "lake", (0, "after it"))
+    count = Feature("journey", "count", window="10m")
+    little = History.load(lake, CATALOG, within=looked_at([count], 30 * MINUTE, 30 * MINUTE))
+    assert (little.columns["journey"].at // MINUTE).tolist() == [20, 29]
+    assert little.block.values("customer", *asked([(1, 30 * MINUTE)]), [count]).tolist() == [[2]]
+
+
+def test_a_key_that_two_people_read_is_dealt_to_both(tmp_path: Path) -> None:
+    facts = [touch(str(at), at, key=11) for at in (20, 40)]
+    linked = [Fact(f"l{who}", 11, at, at, values={"other": who, "state": "linked"}) for who, at in ((1, 0), (2, 30))]
+    linked = [replace(fact, at=fact.at * MINUTE, known_at=fact.at * MINUTE) for fact in linked]
+    lake = write(World({"journey": facts}, linked, TYPES, LINKS, ALL), tmp_path / "lake", (0, "after it"))
+    known, count = History.load(lake, CATALOG), (Feature("journey", "count", window="40m"),)
+    pairs = ("customer", *asked([(1, 50 * MINUTE), (2, 50 * MINUTE)]), count)
+    dealt = divide(known, lake, lake.snapshot(), *pairs, 64, 1, tmp_path / "dealt")
+    dealt.deal(0)
+    found = in_order(dealt.frame(bucket) for bucket in range(64))
+    assert found[count[0].name].to_numpy(np.uint32).view(np.float32).tolist() == [1, 1]
+
+
+def touch(id: str, at: int, key: int = 1) -> Fact:
+    return Fact(id, key, at * MINUTE, at * MINUTE, values={"phase": "use", "channel": "web"})
 
 
 @given(worlds(), pairs_of, st.integers(-40, 40))
