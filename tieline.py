@@ -12,7 +12,20 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from commands import answers, demo, facts, flat_tables, identity, levels, models, privacy, registered, registers, values
+from commands import (
+    answers,
+    demo,
+    facts,
+    flat_tables,
+    identity,
+    levels,
+    models,
+    privacy,
+    registered,
+    registers,
+    retraining,
+    values,
+)
 from commands.common import say
 
 _PUBLIC = {
@@ -63,6 +76,7 @@ app.command("features")(values.features)
 app.command("explain")(values.explain)
 app.command("train")(models.train)
 app.command("train-table")(flat_tables.train_table)
+app.command("retrain")(retraining.retrain)
 app.command("models")(registered.models)
 app.command("promote")(registered.promote)
 app.command("rollback")(registered.rollback)

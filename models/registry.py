@@ -160,6 +160,10 @@ class Registry:
         version = self._aliases(name).get(CHAMPION)
         if version is None:
             raise RegistryError(f"no champion for '{name}' in {shown(self.uri)}: run `tieline train {name}` first")
+        return Champion(version, self.files(name, version))
+
+    def files(self, name: str, version: int) -> Path:
+        """Where the bundle of a version lies, once its id is found as registered."""
         registered = self._client.get_model_version(name, str(version))
         uri = self._client.get_model_version_download_uri(name, str(version))
         try:
@@ -168,7 +172,7 @@ class Registry:
             raise RegistryError(f"the files of '{name}' version {version} are gone from {uri}: {error}") from None
         if bundle.digest(path) != registered.tags.get(_MODEL_ID):
             raise RegistryError(f"{path} is not what was registered as '{name}' version {version}: its id differs")
-        return Champion(version, path)
+        return path
 
     def answers(self, name: str) -> bool:
         """Whether a model of that name is registered and has a champion."""

@@ -17,13 +17,18 @@ MACRO = ("auc", "average_precision", "brier", "calibration_error", "observed_exp
 
 @dataclass(frozen=True)
 class Scored:
-    """One label at one horizon: ``y`` and ``p`` of the pairs whose outcome there is known; ``unknown``: the others."""
+    """One label at one horizon: ``y`` and ``p`` of the pairs whose outcome there is ``known`` (n,) bool."""
 
     label: str
     horizon: str
     y: np.ndarray
     p: np.ndarray
-    unknown: int
+    known: np.ndarray
+
+    @property
+    def unknown(self) -> int:
+        """How many others there are."""
+        return int(np.sum(~self.known))
 
 
 def horizons(data: Dataset) -> tuple[str, ...]:
@@ -118,7 +123,7 @@ def _scored(data: Dataset, outcome: Outcome, k: int, horizon: str, p: np.ndarray
     else:
         known = outcome.ending != NO_ENDING
         y = outcome.ending == EVENT
-    return Scored(outcome.name, horizon, y[known].astype(int), p[known], int(np.sum(~known)))
+    return Scored(outcome.name, horizon, y[known].astype(int), p[known], known)
 
 
 def _notes(chosen: pd.DataFrame, horizon: str, last: pd.DataFrame) -> list[str]:

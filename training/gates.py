@@ -7,7 +7,7 @@ over customers (Obuchowski 1997, "Nonparametric analysis of clustered ROC curve 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,8 @@ _LEAST_EVENTS = 20
 class Margins:
     """What is allowed. ``auc``: so much less than the champion's; ``loss``: so much more log-loss in a slice, in shares
     of the slice's own entropy; ``level``: observed over expected, either way; ``slope``: of calibration, either way;
-    ``ceiling``: an AUC nobody believes, of the model and of any column alone; ``seconds``: per thousand rows scored.
+    ``ceiling``: an AUC nobody believes, of the model and of any column alone; ``seconds``: per thousand rows scored;
+    ``alpha``: one-sided, the chance of each family of checks to refuse an equal.
     """
 
     auc: float = 0.005
@@ -34,6 +35,7 @@ class Margins:
     slope: float = 1.25
     ceiling: float = 0.95
     seconds: float = 1.0
+    alpha: float = ALPHA
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,12 @@ class Verdict:
         return "refused: " + "; ".join(against) if against else f"passed {len(self.checks)} checks"
 
 
-def judge(window: Window, margins: Margins | None = None) -> Verdict:
-    """The checks that rows and probabilities can answer: ranking, calibration, slices, leaks."""
-    margins = margins or Margins()
+def judge(window: Window, margins: Margins | None = None, share: int = 1) -> Verdict:
+    """The checks that rows and probabilities can answer: ranking, calibration, slices, leaks.
+
+    ``share``: one of so many labels that are judged together, each with its part of the chance to be wronged.
+    """
+    margins = replace(margins or Margins(), alpha=(margins or Margins()).alpha / share)
     checks = [_ranking(window, name, p, margins) for name, p in window.others.items()]
     checks += [_level(window, margins), _slope(window, margins), _ceiling(window, margins)]
     if "champion" in window.others:
@@ -133,7 +138,7 @@ def _clustered(terms: np.ndarray, groups: np.ndarray) -> float:
 
 def _ranking(window: Window, name: str, other: np.ndarray, margins: Margins) -> Check:
     less, error = auc_difference(window.y, window.p, other, window.groups)
-    surely = less - norm.ppf(1 - ALPHA) * error
+    surely = less - norm.ppf(1 - margins.alpha) * error
     words = f"AUC {metrics.auc(window.y, window.p):.4f}, {less:.4f} less (standard error {error:.4f})"
     return Check(f"no worse than the {name}", not surely > margins.auc, f"{words}, at most {margins.auc:g} allowed")
 
@@ -143,7 +148,7 @@ def _level(window: Window, margins: Margins) -> Check:
         return Check("level", False, "no event came, or none is expected: nothing can be said")
     ratio = metrics.observed_expected(window.y, window.p)
     error = _clustered(window.y - window.p, window.groups) / window.y.sum()
-    surely = abs(np.log(ratio)) - norm.ppf(1 - ALPHA / 2) * error
+    surely = abs(np.log(ratio)) - norm.ppf(1 - margins.alpha / 2) * error
     return Check(
         "level", bool(surely <= np.log(margins.level)), f"observed over expected {ratio:.3f} (error {error:.3f})"
     )
@@ -155,7 +160,9 @@ def _slope(window: Window, margins: Margins) -> Check:
     if not np.isfinite([slope, error]).all():
         return Check("slope", False, "all probabilities are equal, or one class came: nothing can be said")
     far = max(slope - margins.slope, 1 / margins.slope - slope)
-    return Check("slope", bool(far <= norm.ppf(1 - ALPHA / 2) * error), f"slope {slope:.3f} (error {error:.3f})")
+    return Check(
+        "slope", bool(far <= norm.ppf(1 - margins.alpha / 2) * error), f"slope {slope:.3f} (error {error:.3f})"
+    )
 
 
 def _ceiling(window: Window, margins: Margins) -> Check:
@@ -167,6 +174,8 @@ def _columns(window: Window, X: pd.DataFrame, margins: Margins) -> Check:
     worst, name = 0.0, ""
     for column in X:
         values = X[column]
+        if values.isna().all():
+            continue
         numbers = values.cat.codes if isinstance(values.dtype, pd.CategoricalDtype) else values
         for said in (numbers.fillna(numbers.min() - 1), numbers.isna()):
             found = metrics.auc(window.y, said.to_numpy(np.float64))
@@ -189,16 +198,16 @@ def _slices(window: Window, champion: np.ndarray, margins: Margins) -> Check:
                 error = _clustered((more[rows] - mean) / rows.sum(), window.groups[rows])
                 z = (mean - margins.loss * entropy) / max(error, _SMALLEST)
                 found.append((float(norm.sf(z)), f"{name} {value}: {mean / entropy:+.1%} log-loss on {events} events"))
-    fell = _rejected(found)
+    fell = _rejected(found, margins.alpha)
     words = "; ".join(fell) if fell else f"none of {len(found)} slices lost beyond chance and {margins.loss:.0%}"
     return Check("slices", not fell, words)
 
 
-def _rejected(found: Sequence[tuple[float, str]]) -> list[str]:
+def _rejected(found: Sequence[tuple[float, str]], alpha: float) -> list[str]:
     """The words of what Holm's step-down rejects."""
     fell = []
     for i, (chance, words) in enumerate(sorted(found)):
-        if chance > ALPHA / (len(found) - i):
+        if chance > alpha / (len(found) - i):
             break
         fell.append(words)
     return fell

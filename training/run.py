@@ -121,10 +121,14 @@ def track(
     return keep(record, open_store(uri, artifacts, name or record.model.manifest.task, who=who))
 
 
-def keep(record: TrainRecord, store: Store) -> TrainRecord:
-    """As `track`, in a store that was opened before the work began; `RegistryError` when it refuses."""
+def keep(record: TrainRecord, store: Store, tags: Mapping[str, str] | None = None) -> TrainRecord:
+    """As `track`, in a store that was opened before the work began; `RegistryError` when it refuses.
+
+    ``tags`` stand on the run from its first moment.
+    """
     with speaking(store.uri):
-        run = store.client.create_run(store.experiment, run_name=f"{store.name} {instant(record.train.seen)}")
+        name = f"{store.name} {instant(record.train.seen)}"
+        run = store.client.create_run(store.experiment, run_name=name, tags=dict(tags or {}))
         try:
             record = _register(record, store, run)
         except BaseException:

@@ -92,6 +92,13 @@ def test_the_difference_of_areas_is_that_of_two_areas_and_its_error_is_its_sprea
     assert np.std(less) == pytest.approx(error.mean(), rel=0.25)
 
 
+def test_a_column_that_is_missing_or_constant_alarms_nobody() -> None:
+    w = window(1)
+    assert w.X is not None
+    X = w.X.assign(none=np.float32(np.nan), same=np.float32(1), unsaid=pd.Categorical([None] * len(w.y), ["a"]))
+    assert judge(replace(w, X=X)) == judge(w)
+
+
 def test_the_verdict_says_what_speaks_against_it() -> None:
     w = too_high(window(1), np.random.default_rng(1))
     assert "refused: level: observed over expected 0." in judge(w).words

@@ -1,0 +1,181 @@
+"""The nightly job: it promotes what is no worse, keeps who is better, and a killed one leaves no trace that matters."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from features.catalog import CATALOG
+from features.conditions import DAY
+from features.history import History
+from features.identity.keys import KeyRing, load_secret
+from features.lake import Lake
+from features.simulator.deliver import deliver
+from features.workspace import load_workspace
+from models import bundle
+from models.hazard import Params
+from models.registry import Registry, RegistryError
+from training.alone import BusyError, alone
+from training.fit import Settings
+from training.retrain import JOB, Asked, Outcome, RetrainError, close_left_open, fed, retrain
+from training.store import Store, open_store
+
+QUICK = Settings(params=Params(num_leaves=7, learning_rate=0.1, rounds=60, patience=10, folds=2, num_threads=1))
+BAD = replace(QUICK, params=replace(QUICK.params, rounds=1, learning_rate=0.001))
+TASK = CATALOG.task("churn")
+
+
+@dataclass(frozen=True)
+class Home:
+    folder: Path
+    history: History
+
+    def store(self, name: str) -> Store:
+        return open_store(f"sqlite:///{self.folder}/mlflow.db", str(self.folder / "mlartifacts"), name, who="tests")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("home")
+    lake, keyring = Lake(load_workspace().lake_folder(folder)), KeyRing(load_secret(folder))
+    deliver(lake, keyring, CATALOG, 900, 13, 5)
+    return Home(folder, History.load(lake, CATALOG))
+
+
+def run(home: Home, name: str, settings: Settings = QUICK, **options: bool) -> Outcome:
+    return retrain(Asked(home.history, TASK, home.store(name), settings, **options))
+
+
+def champion(home: Home, name: str) -> int:
+    """The version that answers, whose bundle loads."""
+    version, path = Registry(home.store(name).uri).champion(name)
+    bundle.load(path)
+    return version
+
+
+def test_an_equal_is_promoted_and_a_worse_one_is_not(home: Home) -> None:
+    first = run(home, "nightly")
+    assert (first.outcome, first.version, first.champion, first.drift) == ("promoted", 1, 1, None)
+    again = run(home, "nightly", replace(QUICK, seed=1))
+    assert (again.outcome, again.version, again.champion) == ("promoted", 2, 2), again.why
+    bad = run(home, "nightly", BAD)
+    assert (bad.outcome, bad.version, bad.champion) == ("kept", 3, 2)
+    assert "no worse than the champion" in bad.why
+    assert champion(home, "nightly") == 2
+    versions = {
+        v.number: (v.aliases, v.verdict.split(":")[0]) for v in Registry(home.store("nightly").uri).versions("nightly")
+    }
+    assert versions[2][0] == ("champion",)
+    assert versions[1][0] == ("previous",)
+    assert versions[3] == (("challenger",), "refused")
+    assert {check.name for check in again.checks} >= {"no worse than the champion", "level", "slope", "bundle", "speed"}
+
+
+def test_a_dry_run_judges_and_keeps_nothing(home: Home) -> None:
+    run(home, "dry")
+    found = run(home, "dry", dry_run=True)
+    assert found.outcome in ("would be promoted", "kept")
+    assert found.checks
+    assert len(Registry(home.store("dry").uri).versions("dry")) == 1
+
+
+def test_a_first_model_that_does_not_pass_never_answers(home: Home) -> None:
+    with pytest.raises(RetrainError, match="there is no champion, and the first model was refused"):
+        run(home, "first", BAD)
+    assert not Registry(home.store("first").uri).answers("first")
+
+
+def test_a_champion_whose_files_are_gone_stays_and_is_named(home: Home) -> None:
+    run(home, "gone")
+    version, path = Registry(home.store("gone").uri).champion("gone")
+    manifest = (path / bundle.MANIFEST).read_text()
+    (path / bundle.MANIFEST).write_text(manifest.replace("churn", "nruhc"))
+    with pytest.raises(bundle.BundleError, match="was changed"):
+        run(home, "gone")
+    shutil.rmtree(path)
+    with pytest.raises(RegistryError, match="the files of 'gone' version 1 are gone"):
+        run(home, "gone")
+    assert {v.number: v.aliases for v in Registry(home.store("gone").uri).versions("gone")} == {version: ("champion",)}
+
+
+def test_a_feed_that_ended_long_before_the_others_stops_it(home: Home) -> None:
+    features = CATALOG.task_features(TASK)
+    fed(home.history, features)
+    journey = home.history.coverage["journey"]
+    short = {**home.history.coverage, "journey": ((journey[0][0], home.history.end - 20 * DAY),)}
+    with pytest.raises(RetrainError, match=r"the feed 'journey' ends at .*, 20 days before the newest"):
+        fed(replace(home.history, coverage=short), features)
+
+
+def test_a_run_left_open_is_closed_by_the_next(home: Home) -> None:
+    store = home.store("left")
+    mine = store.client.create_run(store.experiment, tags=JOB)
+    other = store.client.create_run(store.experiment)
+    assert close_left_open(store) == 1
+    status = {run.info.run_id: store.client.get_run(run.info.run_id).info.status for run in (mine, other)}
+    assert status == {mine.info.run_id: "KILLED", other.info.run_id: "RUNNING"}
+
+
+def test_two_at_once_are_one(tmp_path: Path) -> None:
+    lock, busy = tmp_path / "retrain-churn.lock", pytest.raises(BusyError, match=f"process {os.getpid()}")
+    with alone(lock), busy, alone(lock):
+        pass
+    with alone(lock):
+        pass
+
+
+@pytest.fixture
+def command(home: Home) -> Callable[..., subprocess.Popen]:
+    def call(*words: str) -> subprocess.Popen:
+        env = {**os.environ, "TIELINE_HOME": str(home.folder)}
+        return subprocess.Popen(
+            [sys.executable, "tieline.py", "retrain", *words],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return call
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_leaves_a_champion_and_the_next_succeeds(home: Home, command: Callable) -> None:
+    begun = time.monotonic()
+    done = command("churn")
+    out, err = done.communicate()
+    assert done.returncode == 0, err
+    assert json.loads(out.splitlines()[-1])["outcome"] == "promoted"
+    long, draw = time.monotonic() - begun, np.random.default_rng(7)
+    for moment in np.sort(draw.uniform(0.3, 1.0, 20)) * long:
+        process = command("churn")
+        time.sleep(float(moment))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert champion(home, "churn") >= 1
+    first, second = command("churn"), command("churn")
+    outs = [process.communicate()[0] for process in (first, second)]
+    assert sorted(process.returncode for process in (first, second)) == [0, 75], outs
+    client = MlflowClient(tracking_uri=home.store("churn").uri)
+    experiment = client.get_experiment_by_name("churn").experiment_id
+    assert not client.search_runs([experiment], "attributes.status = 'RUNNING'")
+    assert champion(home, "churn") >= 1
+
+
+def test_the_command_says_why_it_failed_in_one_line(tmp_path: Path) -> None:
+    env = {**os.environ, "TIELINE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "tieline.py", "retrain"], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stdout.splitlines()[-1])["outcome"] == "failed" if done.stdout else "empty" in done.stderr
