@@ -1,6 +1,7 @@
 """A model on disk: a folder of text, JSON and hashes, in which nothing is ever unpickled.
 
 ``model.json`` says everything but the trees, ``booster_<label>.txt`` holds a label's trees as LightGBM text and
+``MLmodel`` tells MLflow how to use it (`models.flavor`) and
 ``hashes.json`` the SHA-256 of each of those files. The SHA-256 of ``hashes.json`` is the model's id, so one short text
 stands for every byte. Loading refuses a folder in which anything is missing, changed, unknown or not a plain file.
 """
@@ -20,10 +21,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from models.calibrate import Calibration
 from models.encode import Encoder
-from models.hazard import Fitted, Hazard
+from models.flavor import FLAVOR, flavor
+from models.hazard import DAY, Fitted, Hazard
 
 FORMAT: Literal[2] = 2
 MANIFEST, HASHES = "model.json", "hashes.json"
+
+
+_NOTE = "registered_model_meta"
+"""MLflow leaves it in the folder of a model it has looked up by name; nobody reads it here."""
 
 
 class BundleError(RuntimeError):
@@ -115,6 +121,11 @@ class Manifest(_Strict):
         """Upper edges of a label's periods."""
         return self.labels[label].edges or self.edges
 
+    def answers_of(self, label: str) -> list[str]:
+        """The names of a label's probabilities: ``leaves.30d``, ..., and ``leaves.end`` of an open-ended task."""
+        ends = [f"{edge / DAY:g}d" for edge in self.edges_of(label)]
+        return [f"{label}.{end}" for end in (*ends, *(("end",) if self.open_ended else ()))]
+
 
 def _check_edges(edges: tuple[int, ...]) -> None:
     if not edges or (np.diff(np.array((0, *edges))) <= 0).any():
@@ -202,6 +213,8 @@ def save(model: Model, folder: Path) -> str:
     for label, spec in model.manifest.labels.items():
         (folder / spec.booster).write_bytes(model.hazards[label].booster.model_to_string().encode())
     (folder / MANIFEST).write_text(model.manifest.model_dump_json(indent=1))
+    answers = [name for label in model.manifest.labels for name in model.manifest.answers_of(label)]
+    (folder / FLAVOR).write_text(flavor([(f.name, f.kind) for f in model.manifest.features], answers))
     hashes = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
     (folder / HASHES).write_text(json.dumps(hashes, indent=1))
     return digest(folder)
@@ -263,7 +276,7 @@ def _verify(folder: Path) -> None:
     listed = _listed(folder)
     if MANIFEST not in listed:
         raise BundleError(f"{folder / HASHES} does not list {MANIFEST}")
-    present = {path.name for path in folder.iterdir()} - {HASHES}
+    present = {path.name for path in folder.iterdir()} - {HASHES, _NOTE}
     if extra := sorted(present - listed.keys()):
         raise BundleError(f"{folder} holds '{extra[0]}', which {HASHES} does not list")
     for name, wanted in listed.items():

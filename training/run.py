@@ -18,7 +18,7 @@ from models import bundle
 from models.bundle import Model
 from models.hazard import LabelError
 from models.registry import CHAMPION, Registry, speaking, visitors_name
-from training import evaluate, plots
+from training import evaluate, plots, targeting
 from training.card import card
 from training.evaluate import Scored
 from training.fit import Settings, fit, instant
@@ -225,6 +225,7 @@ def _log_metrics(client: MlflowClient, run_id: str, record: TrainRecord) -> None
     values = {k: v for k, v in record.headline.items() if isinstance(v, int | float)}
     values |= evaluate.flat(record.detail)
     values |= record.visitors.metrics() if record.visitors else {}
+    values |= targeting.of(record.scored, record.test, record.headline.get("horizon"))
     found = [Metric(key, float(value), now, 0) for key, value in values.items()]
     for i in range(0, len(found), _BATCH):
         client.log_batch(run_id, metrics=found[i : i + _BATCH])

@@ -1,6 +1,9 @@
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import pytest
+from known_hazards import known
 from mlflow import MlflowClient
 from small_models import small_model
 
@@ -72,6 +75,21 @@ def test_who_answered_before_answers_again_after_a_roll_back(uri: str, store: Pa
     assert registry.roll_back("back", who="eve", why="complaints").after == 1
     assert {v.number: v.aliases for v in registry.versions("back")} == {3: ("previous",), 2: (), 1: ("champion",)}
     assert registry.audit("back")[-2].why == "complaints"
+
+
+@pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")  # of its own code, when it is imported
+def test_mlflow_loads_the_champion_as_a_function_and_its_answers_are_the_models(uri: str, store: Path):
+    registered(uri, store, "served")
+    mlflow.set_tracking_uri(uri)
+    served = mlflow.pyfunc.load_model("models:/served@champion")
+    rows = known(50).X
+    expected = small_model().predict(rows)
+    shuffled = rows[rows.columns[::-1]].assign(plan=rows["plan"].astype("str"))
+    found = served.predict(shuffled)
+    assert found.columns.tolist() == [f"{label}.{end}" for label in expected for end in ("30d", "60d", "90d")]
+    np.testing.assert_array_equal(found.to_numpy(), np.column_stack(list(expected.values())))
+    assert set(bundle.load(Registry(uri).champion("served").path).labels) == {"leaves", "calls"}
+    assert set(served.metadata.get_input_schema().input_names()) == {"pain", "plan", "noise"}
 
 
 def test_versions_of_a_name_nobody_registered_are_an_error(uri: str):
