@@ -24,6 +24,7 @@ from commands import (
     registered,
     registers,
     retraining,
+    scoring,
     values,
 )
 from commands.common import say
@@ -77,6 +78,7 @@ app.command("explain")(values.explain)
 app.command("train")(models.train)
 app.command("train-table")(flat_tables.train_table)
 app.command("retrain")(retraining.retrain)
+app.command("score")(scoring.score)
 app.command("models")(registered.models)
 app.command("promote")(registered.promote)
 app.command("rollback")(registered.rollback)

@@ -1,10 +1,8 @@
 """Features of any number of pairs, streamed into a file in bounded memory."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -13,7 +11,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from features.declare import Catalog, Feature
-from features.durable import sync
+from features.durable import whole
 from features.engine.columns import Columns
 from features.engine.plan import read_by
 from features.facts import TIME
@@ -111,7 +109,7 @@ def write(
     holds the lake's fingerprint as ``tieline.fingerprint``.
     """
     schema, rows = _schema(features, named=pairs.named, text=path.suffix == ".csv"), 0
-    with _whole(path) as temporary:
+    with whole(path) as temporary:
         if path.suffix == ".csv":
             writer = pacsv.CSVWriter(temporary, schema)
         else:
@@ -144,16 +142,3 @@ def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
             column = pa.array(values.to_numpy(), field.type, from_pandas=True)
         columns.append(column)
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, which gets its place when all is written and synced."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        yield temporary
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -33,6 +33,7 @@ from training.store import Store, open_store
 QUICK = Settings(params=Params(num_leaves=7, learning_rate=0.1, rounds=60, patience=10, folds=2, num_threads=1))
 BAD = replace(QUICK, params=replace(QUICK.params, rounds=1, learning_rate=0.001))
 TASK = CATALOG.task("churn")
+KILLS = int(os.environ.get("TIELINE_KILLS", "6"))
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def test_killed_at_any_moment_it_leaves_a_champion_and_the_next_succeeds(home: H
     assert done.returncode == 0, err
     assert json.loads(out.splitlines()[-1])["outcome"] == "promoted"
     long, draw = time.monotonic() - begun, np.random.default_rng(7)
-    for moment in np.sort(draw.uniform(0.3, 1.0, 20)) * long:
+    for moment in np.sort(draw.uniform(0.3, 1.0, KILLS)) * long:
         process = command("churn")
         time.sleep(float(moment))
         process.send_signal(signal.SIGKILL)

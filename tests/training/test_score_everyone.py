@@ -107,6 +107,22 @@ def test_no_block_holds_more_than_it_may(operator: Operator) -> None:
     assert sizes == [100] * (len(entities) // 100) + [len(entities) % 100] * (len(entities) % 100 > 0)
 
 
+@pytest.mark.parametrize("name", ["scores.parquet", "scores.csv"])
+def test_the_command_writes_what_everybody_scores(operator: Operator, run: Run, tmp_path: Path, name: str) -> None:
+    code, said, error = run("score", "--out", tmp_path / name, "--json")
+    assert code == 0, error
+    expected = score(operator.history, TASK, operator.model, operator.now)
+    found = pd.read_parquet(tmp_path / name) if name.endswith("parquet") else pd.read_csv(tmp_path / name)
+    assert found.columns.tolist() == ["entity", "why", "leaves.30d", "leaves.60d", "leaves.90d"]
+    np.testing.assert_array_equal(found["entity"], expected.entity)
+    np.testing.assert_allclose(found.iloc[:, 2:], expected.p["leaves"], rtol=1e-12)
+    told = json.loads(said.splitlines()[-1])
+    assert told["rows"] == len(found)
+    assert told["scored"] == int(expected.scored.sum()) == found["leaves.90d"].notna().sum()
+    assert sum(told["without"].values()) == told["rows"] - told["scored"]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_who_cannot_be_asked_about_is_told_with_the_rule_and_the_value(operator: Operator) -> None:
     found = score(operator.history, TASK, operator.model, operator.now)
     statuses = {f"status of the relationship is {x}" for x in ("left", "notice", "not known")}
