@@ -25,6 +25,7 @@ from commands import (
     registers,
     retraining,
     scoring,
+    selecting,
     values,
 )
 from commands.common import say
@@ -78,6 +79,7 @@ app.command("explain")(values.explain)
 app.command("train")(models.train)
 app.command("train-table")(flat_tables.train_table)
 app.command("retrain")(retraining.retrain)
+app.command("select")(selecting.select)
 app.command("score")(scoring.score)
 app.command("models")(registered.models)
 app.command("promote")(registered.promote)

@@ -1,4 +1,4 @@
-"""Few variables: what tells is kept, a twin leaves for the other, noise leaves first; the curve says what each costs."""
+"""Few variables: what tells is kept, a twin leaves for the other, noise leaves first; a curve says what each costs."""
 
 from dataclasses import replace
 

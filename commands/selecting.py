@@ -1,0 +1,70 @@
+"""The command that finds few variables."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from commands.common import JsonOption, Place, WorkspaceOption, check_suffix, emit, narrator, out, progress, say
+
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+def select(
+    tasks: Annotated[list[str] | None, typer.Argument(help="The tasks that share the variables; default: all.")] = None,
+    workspace: WorkspaceOption = None,
+    budget: Annotated[int, typer.Option(min=1, help="How many variables all models together may read.")] = 40,
+    plot: Annotated[Path | None, typer.Option(help="A picture of the curve (.png, .svg or .pdf).")] = None,
+    seed: int = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Which of all candidate features the models need, and what quality each number of them gives.
+
+    Fits and judges on cutoffs before those `tieline train` tests on. Nothing is changed: put the names it prints where
+    the catalogue says what its tasks read.
+    """
+    check_suffix(plot, _PICTURES, "--plot")
+    from features.dataset import build
+    from features.told.asked import chosen
+    from training import select as selection
+    from training.fit import Settings
+    from training.split import windows
+
+    place = Place.of(workspace)
+    catalog = place.workspace.catalog
+    declared = [catalog.task(name) for name in tasks or [task.name for task in catalog.tasks]]
+    history, pairs = place.history(), []
+    with progress() as bar:
+        told = narrator(bar, "select")
+        for task in declared:
+            told(f"{task.name}: all candidates")
+            tested = windows(task, history.start, history.end)
+            earlier = windows(task, history.start, tested.train_to)
+            features = chosen(catalog, None, task.entity)
+            pairs.append(
+                (
+                    build(history, task, earlier.train_from, earlier.train_to, earlier.train_to, features),
+                    build(history, task, earlier.test_from, earlier.test_to, tested.train_to, features),
+                )
+            )
+        found = selection.choose(pairs, Settings(seed=seed, progress=told), budget=budget)
+    console = say if as_json else out
+    curve = Table("task", "variables", "horizon", "auc", "brier", "observed / expected")
+    for row in found.curve.to_dict(orient="records"):
+        figures = (f"{row[name]:.4f}" for name in ("auc", "brier", "observed_expected"))
+        curve.add_row(row["task"], str(row["variables"]), str(row["horizon"]), *figures)
+    console.print(curve)
+    kept = Table("variable", "share of gain", "area lost when shuffled")
+    for name in found.kept:
+        kept.add_row(name, f"{found.gains[name]:.1%}", f"{found.lost[name]:+.4f}")
+    console.print(kept)
+    console.print(f"{len(found.twins)} twins left for a column that ranks everybody alike")
+    if plot:
+        from training.select_plots import draw
+
+        console.print(f"drawn: {draw(found, plot)}", soft_wrap=True, highlight=False)
+    if as_json:
+        said = {"kept": found.kept, "gains": found.gains, "lost": found.lost, "twins": found.twins}
+        emit(said | {"curve": json.loads(found.curve.to_json(orient="records"))})
