@@ -178,8 +178,11 @@ def _datasets(
 
 
 def _drift(old: Model, told: Sequence[Scored], train_data: Dataset, test_data: Dataset) -> Drift:
-    """Of the columns the champion reads: since the cutoffs it was trained on; of its levels: on matured outcomes."""
+    """Of the columns the champion reads: since the later half of the cutoffs it was trained on, as long windows are
+    missing where the feeds began; of its levels: on matured outcomes.
+    """
     seen = train_data.cutoff <= old.manifest.cutoffs[1]
+    seen &= train_data.cutoff >= np.median(train_data.cutoff[seen]) if seen.any() else seen
     names, newest = list(old.features), test_data.cutoff == test_data.cutoff.max()
     before = train_data.X.loc[seen if seen.any() else np.ones(len(seen), bool), names]
     last: Mapping[str, tuple[np.ndarray, np.ndarray]] = {s.label: (s.y, s.p) for s in told if len(s.y)}
