@@ -48,14 +48,20 @@ def promote(
     name: NameArgument,
     version: Annotated[int, typer.Argument(min=1, help="The version that shall answer.")],
     why: WhyOption,
+    reference: Annotated[
+        bool,
+        typer.Option("--reference", help="Not to answer: the frozen reference later ones are judged beside."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let a version answer from now on; whichever did before can be had back by `tieline rollback`."""
     from models.registry import Registry
     from training.store import user
 
-    entry = Registry(tracking_uri()).promote(name, version, who=user(), why=why)
-    (say if as_json else out).print(f"'{name}' version {entry.after} is the champion{_instead(entry.before)}")
+    registry = Registry(tracking_uri())
+    change = registry.freeze if reference else registry.promote
+    entry = change(name, version, who=user(), why=why)
+    (say if as_json else out).print(f"'{name}' version {entry.after} is the {entry.alias}{_instead(entry.before)}")
     if as_json:
         emit(asdict(entry))
 

@@ -1,6 +1,7 @@
 """Which model answers: registered versions and their aliases, kept in an MLflow store.
 
-The `CHAMPION` answers, the `CHALLENGER` waits to be judged or promoted, `PREVIOUS` is who answered before. Every change
+The `CHAMPION` answers, the `CHALLENGER` waits to be judged or promoted, `PREVIOUS` is who answered before, and
+with the `REFERENCE`, which is frozen, nobody may fall behind it by small steps. Every change
 of an alias leaves an entry on the version it was given to: a tag ``audit.<when>`` with who, why, from and to, written
 before the alias changes, so that a change that broke off is in the books and none is missing from them.
 """
@@ -23,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models import bundle
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+CHAMPION, CHALLENGER, PREVIOUS, REFERENCE = "champion", "challenger", "previous", "reference"
 VERDICT = "verdict"
 """The tag of a version that says what the gate found."""
 _MODEL_ID, _AUDIT = "model_id", "audit."
@@ -108,6 +109,15 @@ class Registry:
         if self._aliases(name).get(CHALLENGER) == version:
             self._client.delete_registered_model_alias(name, CHALLENGER)
         return entry
+
+    def freeze(self, name: str, version: int, *, who: str, why: str) -> AuditEntry:
+        """Make ``version`` the reference every later one is judged beside; returns the entry left on it."""
+        return self._give(name, REFERENCE, version, who, why)
+
+    def reference(self, name: str) -> Champion | None:
+        """The frozen reference and where its bundle lies, if there is one."""
+        version = self._aliases(name).get(REFERENCE)
+        return None if version is None else Champion(version, self.files(name, version))
 
     def roll_back(self, name: str, *, who: str, why: str) -> AuditEntry:
         """Make the previous champion the champion again. Raises `RegistryError` where there is none."""

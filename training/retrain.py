@@ -5,7 +5,7 @@ and the next one closes the run it left open.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -75,12 +75,15 @@ def retrain(asked: Asked) -> Outcome:
     close_left_open(store)
     champion = registry.champion(store.name) if registry.answers(store.name) else None
     old = bundle.load(champion.path) if champion else None
+    frozen = registry.reference(store.name)
+    others = {"champion": old} if old else {}
+    others |= {"reference": bundle.load(frozen.path)} if frozen else {}
     fed(history, history.catalog.task_features(task))
     split = windows(task, history.start, history.end)
     say(f"{task.name}: features and labels")
-    own, train_data, test_data = _datasets(history, task, split, old)
-    told = evaluate.score(old, test_data.select(old.features)) if old else []
-    moved = _drift(old, told, train_data, test_data) if old else None
+    own, train_data, test_data = _datasets(history, task, split, others.values())
+    told = {name: evaluate.score(model, test_data.select(model.features)) for name, model in others.items()}
+    moved = _drift(old, told["champion"], train_data, test_data) if old else None
     number = champion.version if champion else None
     if asked.if_drifted and moved and not moved.found:
         return Outcome(task.name, KEPT, moved.words, number, drift=moved, seconds=time.monotonic() - begun)
@@ -119,21 +122,24 @@ def fed(history: History, features: Sequence[Feature]) -> None:
             )
 
 
-def judged(record: TrainRecord, test_data: Dataset, champion: Sequence[Scored], margins: Margins) -> Verdict:
-    """The gate's checks for every label of a fitted model, beside what the champion ``told`` of the same rows."""
+def judged(record: TrainRecord, test_data: Dataset, told: Mapping[str, Sequence[Scored]], margins: Margins) -> Verdict:
+    """The gate's checks for every label of a fitted model, beside what others (the champion, the reference) ``told`` of
+    the same rows.
+    """
     horizon = record.headline.get("horizon")
     if horizon is None:
         return Verdict((Check("outcomes", False, "no test outcome is known yet"),))
-    others = {(s.label, s.horizon): s for s in champion}
     mine = [s for s in record.scored if s.horizon == horizon]
     checks: list[Check] = []
     for scored in mine:
-        other = others.get((scored.label, scored.horizon))
+        beside = {
+            name: s.p for name, said in told.items() for s in said if (s.label, s.horizon) == (scored.label, horizon)
+        }
         window = Window(
             scored.y,
             scored.p,
             test_data.entity[scored.known],
-            {"champion": other.p} if other is not None else {},
+            beside,
             _slices(test_data.X[scored.known]),
             record.test.X[scored.known],
         )
@@ -161,15 +167,16 @@ def _kept(result: Outcome, record: TrainRecord, verdict: Verdict, store: Store, 
 
 
 def _datasets(
-    history: History, task: Task, split: Windows, old: Model | None
+    history: History, task: Task, split: Windows, others: Iterable[Model]
 ) -> tuple[tuple[str, ...], Dataset, Dataset]:
-    """The names of the task's own features, and train and test rows with those and the champion's."""
+    """The names of the task's own features, and train and test rows with those and the others'."""
     own = history.catalog.task_features(task)
     declared = {f.name: f for f in history.catalog.features}
-    more = [name for name in (old.features if old else ()) if name not in {f.name for f in own}]
+    mine = {f.name for f in own}
+    more = [name for name in dict.fromkeys(n for model in others for n in model.features) if name not in mine]
     if gone := [name for name in more if name not in declared]:
         raise RetrainError(
-            f"the champion reads '{gone[0]}', which is not declared any more: declare it, or promote another"
+            f"a champion or reference reads '{gone[0]}', which is no longer declared: declare it, or change the alias"
         )
     features = (*own, *(declared[name] for name in more))
     train_data = build(history, task, split.train_from, split.train_to, split.train_to, features)

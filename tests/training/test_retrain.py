@@ -82,6 +82,20 @@ def test_an_equal_is_promoted_and_a_worse_one_is_not(home: Home) -> None:
     assert {check.name for check in again.checks} >= {"no worse than the champion", "level", "slope", "bundle", "speed"}
 
 
+def test_who_falls_behind_the_frozen_reference_is_kept_though_no_worse_than_the_champion(home: Home) -> None:
+    registry = Registry(home.store("frozen").uri)
+    run(home, "frozen")
+    registry.freeze("frozen", 1, who="ann", why="the one we agreed on")
+    poor = replace(QUICK, params=replace(QUICK.params, rounds=2, num_leaves=2))
+    assert run(home, "frozen", poor).outcome == "kept"
+    registry.promote("frozen", 2, who="eve", why="by mistake")
+    again = run(home, "frozen", poor)
+    assert again.outcome == "kept"
+    assert "no worse than the reference" in again.why
+    assert "no worse than the champion" not in again.why
+    assert [(e.alias, e.who) for e in registry.audit("frozen") if e.alias == "reference"] == [("reference", "ann")]
+
+
 def test_a_dry_run_judges_and_keeps_nothing(home: Home) -> None:
     run(home, "dry")
     found = run(home, "dry", dry_run=True)
