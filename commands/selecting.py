@@ -10,6 +10,8 @@ from rich.table import Table
 from commands.common import JsonOption, Place, WorkspaceOption, check_suffix, emit, narrator, out, progress, say
 
 _PICTURES = (".png", ".svg", ".pdf")
+_LATER_DAYS = 61
+"""Before the training instant: the cutoffs a selection is judged on."""
 
 
 def select(
@@ -26,6 +28,7 @@ def select(
     the catalogue says what its tasks read.
     """
     check_suffix(plot, _PICTURES, "--plot")
+    from features.conditions import DAY
     from features.dataset import build
     from features.told.asked import chosen
     from training import select as selection
@@ -40,13 +43,13 @@ def select(
         told = narrator(bar, "select")
         for task in declared:
             told(f"{task.name}: all candidates")
-            tested = windows(task, history.start, history.end)
-            earlier = windows(task, history.start, tested.train_to)
+            split = windows(task, history.start, history.end)
+            middle = split.train_to - _LATER_DAYS * DAY
             features = chosen(catalog, None, task.entity)
             pairs.append(
                 (
-                    build(history, task, earlier.train_from, earlier.train_to, earlier.train_to, features),
-                    build(history, task, earlier.test_from, earlier.test_to, tested.train_to, features),
+                    build(history, task, split.train_from, middle, middle, features),
+                    build(history, task, middle, split.train_to, split.train_to, features),
                 )
             )
         found = selection.choose(pairs, Settings(seed=seed, progress=told), budget=budget)
