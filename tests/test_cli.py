@@ -249,7 +249,12 @@ def test_an_interrupted_simulation_leaves_the_lake_as_it_was(home: Path) -> None
     for months in range(40, 45):  # on a busy machine it may be done before we have seen it begin to write
         before = {path: path.read_bytes() for path in lake.rglob("*") if path.is_file()}
         longer = [*map(str, SMALL), "--months", str(months)]
-        child = subprocess.Popen([sys.executable, tieline.__file__, *longer], stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [sys.executable, tieline.__file__, *longer],
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell has it ignored
+        )
         while not any(lake.glob("staging/*/rows-*.parquet")) and child.poll() is None:
             time.sleep(0.005)
         child.send_signal(signal.SIGINT)
