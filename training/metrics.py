@@ -133,4 +133,4 @@ def _bin(y: np.ndarray, p: np.ndarray) -> Bin:
 
 
 def _two_classes(y: np.ndarray) -> bool:
-    return bool(y.any() and not y.all())
+    return bool(0 < y.sum() < len(y))
