@@ -26,6 +26,7 @@ from commands import (
     retraining,
     scoring,
     selecting,
+    tuning,
     values,
 )
 from commands.common import say
@@ -58,8 +59,10 @@ _PUBLIC = {
     "fact_tables": "features.identity.told.tallies",
     "link_report": "features.identity.told.report",
     "who": "features.identity.told.who",
+    "prepare": "training.prepare",
+    "review": "training.review",
     "train": "training.run",
-    "track": "training.run",
+    "track": "training.track",
     "Registry": "models.registry",
 }
 _OURS = {"features", "models", "training", "serving"}
@@ -80,10 +83,12 @@ app.command("train")(models.train)
 app.command("train-table")(flat_tables.train_table)
 app.command("retrain")(retraining.retrain)
 app.command("select")(selecting.select)
+app.command("tune")(tuning.tune)
 app.command("score")(scoring.score)
 app.command("models")(registered.models)
 app.command("promote")(registered.promote)
 app.command("rollback")(registered.rollback)
+app.command("waive")(registered.waive)
 app.command("roll-up")(levels.roll_up)
 app.command("forget")(privacy.forget)
 app.command("export")(privacy.export)

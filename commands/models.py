@@ -80,35 +80,38 @@ def fit(
 
     ``dates`` maps the options' names to UTC microseconds or ``None``.
     """
-    from features.dataset import build
-    from features.visitors import build_visitors
+    from models.registry import RegistryError
+    from models.waivers import waivers
     from training import evaluate
     from training.fit import Settings
-    from training.run import keep
+    from training.prepare import Standing, prepare, standing
+    from training.review import review
+    from training.run import noted
     from training.run import train as fit
     from training.split import windows
     from training.store import open_store
+    from training.track import keep
 
     task = place.workspace.catalog.task(name)
     split = windows(task, history.start, history.end, **{k.replace("-", "_"): v for k, v in dates.items()})
     settings = Settings(seed=seed, progress=progress)
     store = open_store(tracking_uri(), str(home() / "mlartifacts"), place.workspace.model_name(name))
-    progress(f"{name}: features and labels")
-    train_data = build(history, task, split.train_from, split.train_to, known_by or split.train_to)
-    test_data = build(history, task, split.test_from, split.test_to, history.end + 1)
-    unnamed = None
-    if visitors and place.workspace.catalog.visitors:
-        progress(f"{name}: visitors")
-        unnamed = (
-            build_visitors(history, task, split.train_from, split.train_to, known_by or split.train_to),
-            build_visitors(history, task, split.test_from, split.test_to, history.end + 1),
-        )
-    record = fit(train_data, test_data, settings=settings, train_to=split.train_to, visitors=unnamed)
+    stands, gone = Standing(), None
+    try:
+        stands = standing(store)
+    except RegistryError as error:  # a new model can be made without the old one, though not judged beside it
+        gone = f"not compared with the champion: {error}"
+    prepared = prepare(
+        history, task, split, stands.models.values(), known_by=known_by, visitors=visitors, progress=progress
+    )
+    train_data, test_data = (data.select(prepared.own) for data in (prepared.train, prepared.test))
+    record = fit(train_data, test_data, settings=settings, train_to=split.train_to, visitors=prepared.visitors)
+    record = noted(record, gone) if gone else record
     ablation = None
     if ablate:
         ablation = evaluate.ablation(train_data, test_data, evaluate.history_subsets(train_data), settings)
-    progress(f"{name}: tracking in MLflow")
-    return keep(record, store), ablation
+    found = review(record, prepared, stands, waived=waivers(store.uri, store.name))
+    return keep(record, store, found), ablation
 
 
 def show(record: "TrainRecord", ablation: "pd.DataFrame | None", as_json: bool) -> None:

@@ -77,6 +77,43 @@ def rollback(name: NameArgument, why: WhyOption, as_json: JsonOption = False) ->
         emit(asdict(entry))
 
 
+def waive(
+    name: NameArgument,
+    check: Annotated[
+        str | None, typer.Argument(help="A check as retrain prints it, such as 'leaking column'; default: list.")
+    ] = None,
+    why: Annotated[str, typer.Option("--why", help="The reason, kept with your name.")] = "",
+    until: Annotated[str | None, typer.Option(help="The last day it holds (YYYY-MM-DD); default: for ever.")] = None,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Let the check refuse again.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide that a check of the gate shall not refuse a model, on the record; without a check, what was decided."""
+    from datetime import date
+
+    from models import waivers
+    from training.store import user
+
+    console = say if as_json else out
+    if check is None:
+        found = waivers.recorded(tracking_uri(), name)
+        for each in found:
+            console.print(f"{each.check}: {each.words}", markup=False, soft_wrap=True)
+        if not found:
+            console.print(f"nothing is waived for '{name}'")
+        return emit({"waivers": [asdict(each) for each in found]}) if as_json else None
+    if revoke:
+        waivers.revoke(tracking_uri(), name, check)
+        console.print(f"'{check}' refuses models of '{name}' again")
+        return emit({"check": check, "revoked": True}) if as_json else None
+    try:
+        day = date.fromisoformat(until) if until else None
+    except ValueError:
+        fail(f"--until: '{until}' is no date; write for example 2027-01-31")
+    waiver = waivers.waive(tracking_uri(), name, check, who=user(), why=why, until=day)
+    console.print(f"'{check}' does not refuse models of '{name}': {waiver.words}", markup=False, soft_wrap=True)
+    return emit(asdict(waiver)) if as_json else None
+
+
 def _instead(before: int | None) -> str:
     return f", instead of version {before}" if before else ""
 

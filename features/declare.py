@@ -74,8 +74,9 @@ class Catalog:
         place = f"task '{task.name}'"
         self._known_type(task.entity, place)
         once(f"{place}, feature", task.features or ())
+        once(f"{place}, slice", task.slices)
         named = {feature.name: feature for feature in self.features}
-        for name in [rule.feature for rule in task.eligible] + list(task.features or ()):
+        for name in [rule.feature for rule in task.eligible] + list(task.features or ()) + list(task.slices):
             if name not in named:
                 raise DeclarationError(f"{place}: no feature '{name}'")
         for rule in task.eligible:

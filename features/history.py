@@ -38,6 +38,8 @@ class History:
     entities_of: dict[str, np.ndarray]
     fingerprint: str
     naming: Naming
+    assumed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Source -> the delays by which its ``known_at`` was assumed, not read, such as ``("1h",)``."""
     _reach: dict[str, Reach] = field(default_factory=dict)
     _parents: dict[tuple[str, str], Reach] = field(default_factory=dict)
     _by_key: dict[str, Reach] = field(default_factory=dict)
@@ -66,7 +68,8 @@ class History:
         unread = {name: lake.pieces(name, snapshot) for name in held if not facts or name in within}
         evidence, keys = lake.read("evidence", snapshot), lake.keys(snapshot)
         history = cls._of(columns, evidence, keys, dict(snapshot.coverage), catalog, snapshot.fingerprint)
-        return replace(history, _unread=unread)
+        assumed = {name: delays for name in held if (delays := snapshot.assumed(name))}
+        return replace(history, _unread=unread, assumed=assumed)
 
     @classmethod
     def of(

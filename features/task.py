@@ -73,6 +73,11 @@ class Task:
     ``periods`` are the upper edges of the follow-up periods after ``cutoff + gap``; with ``open_ended`` one more
     period follows the last edge and ends when the ending comes. A period teaches iff its end + ``label_delay``
     has passed at the training instant.
+
+    What a reviewer holds a model against: ``ceiling``, an AUC nobody believes; ``lead``, the shortest time before an
+    ending at which it can credibly be foreseen (within it, a near certain prediction means that the answer had already
+    begun to show); ``slices``, features by whose values quality is reported apart; ``live``, the event just after which
+    live calls ask, where quality is reported apart too.
     """
 
     name: str
@@ -85,6 +90,10 @@ class Task:
     gap: str = "0s"
     label_delay: str = "0s"
     features: tuple[str, ...] | None = None
+    ceiling: float = 0.95
+    lead: str = "1d"
+    slices: tuple[str, ...] = ()
+    live: Event | None = None
 
     def __post_init__(self) -> None:
         edges = [duration(p) for p in self.periods]
@@ -92,12 +101,18 @@ class Task:
             raise DeclarationError(f"task '{self.name}': periods must be rising durations, not {self.periods}")
         if not self.labels:
             raise DeclarationError(f"task '{self.name}': no label")
+        if not 0.5 < self.ceiling <= 1:
+            raise DeclarationError(
+                f"task '{self.name}': the ceiling is an AUC above 0.5, at most 1; not {self.ceiling}"
+            )
+        duration(self.lead)
         once(f"task '{self.name}', label", [label.name for label in self.labels])
         if self.open_ended and any(label.competing is None for label in self.labels):
             raise DeclarationError(f"task '{self.name}': an open-ended task needs a competing ending for every label")
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """What its labels wait for and its cutoffs fire on."""
+        """What its labels wait for, and its cutoffs and live calls come after."""
         found = [e for label in self.labels for e in (label.event, label.competing) if e is not None]
-        return (*found, self.cutoffs.event) if isinstance(self.cutoffs, Triggered) else tuple(found)
+        fired = self.cutoffs.event if isinstance(self.cutoffs, Triggered) else None
+        return (*found, *(event for event in (fired, self.live) if event is not None))

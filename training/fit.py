@@ -1,5 +1,6 @@
-"""From a dataset to a model: every label of a task, fitted with the one estimator."""
+"""From a dataset to a model: every label of a task, fitted with the one estimator, several side by side."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 from features.conditions import duration
 from features.dataset import Dataset
@@ -39,16 +41,31 @@ def fit(data: Dataset, settings: Settings) -> Model:
     """The model of a dataset's task; `models.hazard.LabelError` where a label cannot be learned from it."""
     encoder = Encoder.fit(data.X)
     encoded = encoder.transform(data.X)
-    hazards = {}
-    for i, outcome in enumerate(data.outcomes, start=1):
-        settings.progress(f"fitting '{outcome.name}' ({i} of {len(data.outcomes)}) on {len(encoded):,} rows")
-        hazards[outcome.name] = fit_label(data, encoded, i - 1, settings)
+    hazards = _side_by_side(data, encoded, settings)
     whole = {encoder.names[j] for found in hazards.values() for j in found.fitted.whole}
     features = tuple(_feature(f, data.X[f.name], f.name in whole) for f in data.features)
     encoder = replace(encoder, fills={f.name: f.fill for f in features if f.fill is not None})
     encoded = encoder.transform(data.X.iloc[some(len(encoded), settings.seed)])
     specs = {name: describe(name, found, encoded, settings.bands) for name, found in hazards.items()}
     return Model(_manifest(data, encoder, features, specs), hazards)
+
+
+def _side_by_side(data: Dataset, encoded: np.ndarray, settings: Settings) -> dict[str, Hazard]:
+    """The hazard of every label, by threads that share the rows: LightGBM works outside the interpreter's lock.
+
+    Cores are divided among the labels fitted at once; how many threads grow a booster changes nothing in it.
+    """
+    cores, labels = os.cpu_count() or 1, [outcome.name for outcome in data.outcomes]
+    workers = min(cores, len(labels))
+    threads = settings.params.num_threads or (cores // workers if workers > 1 else 0)
+    shared = replace(settings, params=replace(settings.params, num_threads=threads))
+
+    def one(i: int) -> Hazard:
+        settings.progress(f"fitting '{labels[i]}' ({i + 1} of {len(labels)}) on {len(encoded):,} rows")
+        return fit_label(data, encoded, i, shared)
+
+    found = Parallel(n_jobs=workers, prefer="threads")(delayed(one)(i) for i in range(len(labels)))
+    return dict(zip(labels, found, strict=True))
 
 
 def some(rows: int, seed: int) -> np.ndarray:

@@ -6,7 +6,7 @@ family are corrected by Holm's step-down (Holm 1979). Rows of one customer are n
 over customers (Obuchowski 1997, "Nonparametric analysis of clustered ROC curve data").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,11 +14,11 @@ import pandas as pd
 from scipy.stats import norm, rankdata
 
 from training import metrics
+from training.metrics import clustered_error
+from training.slices import LEAST_EVENTS, by_slice, fallen
 
 ALPHA = 0.01
 """One-sided, of each family of checks."""
-_SMALLEST = 1e-9
-_LEAST_EVENTS = 20
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Window:
     """n rows that both models speak of: ``y`` (n,) 0 or 1, ``p`` (n,) the challenger's probabilities.
 
     ``groups`` (n,) customers; ``others``: name -> (n,) probabilities of the champion and of frozen references;
-    ``slices``: name -> (n,) values; ``X``: the columns that were read, for the alarm about leaks.
+    ``slices``: name -> (n,) values; ``X``: the columns that were read, and ``soon`` (n,) bool: the event came before
+    it could credibly be foreseen, both for the alarm about leaks.
     """
 
     y: np.ndarray = field(repr=False)
@@ -52,15 +53,20 @@ class Window:
     others: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     slices: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     X: pd.DataFrame | None = field(default=None, repr=False)
+    soon: np.ndarray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One question, whether it was answered well, and what was measured, in words."""
+    """One question, whether it was answered well, and what was measured, in words.
+
+    ``waived``: who decided, and why, that it shall not refuse; empty where nobody did.
+    """
 
     name: str
     passed: bool
     words: str
+    waived: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,14 +77,23 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing speaks against it."""
-        return all(check.passed for check in self.checks)
+        """Whether nothing speaks against it but what was waived."""
+        return all(check.passed or check.waived for check in self.checks)
 
     @property
     def words(self) -> str:
-        """What refused it, or that nothing did."""
-        against = [f"{check.name}: {check.words}" for check in self.checks if not check.passed]
-        return "refused: " + "; ".join(against) if against else f"passed {len(self.checks)} checks"
+        """What refused it, or that nothing did; and what was waived, by whom and why."""
+        against = [f"{check.name}: {check.words}" for check in self.checks if not (check.passed or check.waived)]
+        waived = [f"{c.name}: {c.words} ({c.waived})" for c in self.checks if c.waived and not c.passed]
+        told = "refused: " + "; ".join(against) if against else f"passed {len(self.checks) - len(waived)} checks"
+        return told + (f"; waived: {'; '.join(waived)}" if waived else "")
+
+    def waiving(self, waived: Mapping[str, str]) -> "Verdict":
+        """The same where checks by these names (of a label's check also without the label) do not refuse; name -> who
+        decided so and why.
+        """
+        said = [waived.get(check.name) or waived.get(check.name.rpartition(", ")[2], "") for check in self.checks]
+        return Verdict(tuple(replace(check, waived=why) for check, why in zip(self.checks, said, strict=True)))
 
 
 def judge(window: Window, margins: Margins | None = None, share: int = 1) -> Verdict:
@@ -89,8 +104,10 @@ def judge(window: Window, margins: Margins | None = None, share: int = 1) -> Ver
     margins = replace(margins or Margins(), alpha=(margins or Margins()).alpha / share)
     checks = [_ranking(window, name, p, margins) for name, p in window.others.items()]
     checks += [_level(window, margins), _slope(window, margins), _ceiling(window, margins)]
+    if window.soon is not None:
+        checks.append(_lead(window, window.soon, margins))
     if "champion" in window.others:
-        checks.append(_slices(window, window.others["champion"], margins))
+        checks.append(_slices(window, margins))
     if window.X is not None:
         checks.append(_columns(window, window.X, margins))
     return Verdict(tuple(checks))
@@ -126,14 +143,7 @@ def auc_difference(y: np.ndarray, p: np.ndarray, other: np.ndarray, groups: np.n
     auc = [float(part[positive].mean()) for part in components]
     difference = components[0] - components[1]
     centred = np.where(positive, (difference - (auc[0] - auc[1])) / m, (difference - (auc[0] - auc[1])) / n)
-    return auc[0] - auc[1], _clustered(centred, groups)
-
-
-def _clustered(terms: np.ndarray, groups: np.ndarray) -> float:
-    """Standard error of a sum of centred terms of which those of one group belong together."""
-    _, code = np.unique(groups, return_inverse=True)
-    each = np.bincount(code, weights=terms)
-    return float(np.sqrt((each**2).sum() * len(each) / max(len(each) - 1, 1)))
+    return auc[0] - auc[1], clustered_error(centred, groups)
 
 
 def _ranking(window: Window, name: str, other: np.ndarray, margins: Margins) -> Check:
@@ -147,7 +157,7 @@ def _level(window: Window, margins: Margins) -> Check:
     if not window.p.sum() or not window.y.any():
         return Check("level", False, "no event came, or none is expected: nothing can be said")
     ratio = metrics.observed_expected(window.y, window.p)
-    error = _clustered(window.y - window.p, window.groups) / window.y.sum()
+    error = clustered_error(window.y - window.p, window.groups) / window.y.sum()
     surely = abs(np.log(ratio)) - norm.ppf(1 - margins.alpha / 2) * error
     return Check(
         "level", bool(surely <= np.log(margins.level)), f"observed over expected {ratio:.3f} (error {error:.3f})"
@@ -184,35 +194,24 @@ def _columns(window: Window, X: pd.DataFrame, margins: Margins) -> Check:
     return Check("leaking column", worst <= margins.ceiling, f"'{name}' alone has AUC {worst:.4f}")
 
 
-def _slices(window: Window, champion: np.ndarray, margins: Margins) -> Check:
+def _lead(window: Window, soon: np.ndarray, margins: Margins) -> Check:
+    """Among the events that came sooner than they can be foreseen, and all that never came."""
+    rows = (window.y == 0) | soon
+    events = int(window.y[rows].sum())
+    if events < LEAST_EVENTS:
+        return Check("lead time", True, f"{events} events came that soon: too few to tell")
+    found = metrics.auc(window.y[rows], window.p[rows])
+    return Check(
+        "lead time",
+        not found > margins.ceiling,
+        f"AUC {found:.4f} on the {events} events that came that soon: nobody believes more than {margins.ceiling:g}",
+    )
+
+
+def _slices(window: Window, margins: Margins) -> Check:
     """Log-loss beside the champion's in every slice with enough events."""
-    more = _loss(window.y, window.p) - _loss(window.y, champion)
-    found = []
-    for name, values in window.slices.items():
-        for value in pd.unique(values):
-            rows = values == value
-            events = int(window.y[rows].sum())
-            if _LEAST_EVENTS <= events <= rows.sum() - _LEAST_EVENTS:
-                mean, share = float(more[rows].mean()), events / rows.sum()
-                entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
-                error = _clustered((more[rows] - mean) / rows.sum(), window.groups[rows])
-                z = (mean - margins.loss * entropy) / max(error, _SMALLEST)
-                found.append((float(norm.sf(z)), f"{name} {value}: {mean / entropy:+.1%} log-loss on {events} events"))
-    fell = _rejected(found, margins.alpha)
-    words = "; ".join(fell) if fell else f"none of {len(found)} slices lost beyond chance and {margins.loss:.0%}"
-    return Check("slices", not fell, words)
-
-
-def _rejected(found: Sequence[tuple[float, str]], alpha: float) -> list[str]:
-    """The words of what Holm's step-down rejects."""
-    fell = []
-    for i, (chance, words) in enumerate(sorted(found)):
-        if chance > alpha / (len(found) - i):
-            break
-        fell.append(words)
-    return fell
-
-
-def _loss(y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    p = np.clip(p, _SMALLEST, 1 - _SMALLEST)
-    return -np.where(y == 1, np.log(p), np.log1p(-p))
+    found = by_slice(window.y, window.p, window.groups, window.slices, window.others["champion"])
+    fell = fallen(found, margins.alpha, margins.loss)
+    words = "; ".join(each.words for each in fell)
+    told = [each for each in found if each.error is not None]
+    return Check("slices", not fell, words or f"none of {len(told)} slices lost beyond chance and {margins.loss:.0%}")

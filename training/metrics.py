@@ -120,6 +120,19 @@ def score(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     }
 
 
+def log_losses(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """(n,) minus the logarithm of the probability given to what came."""
+    p = np.clip(p, _SMALLEST, 1 - _SMALLEST)
+    return -np.where(y == 1, np.log(p), np.log1p(-p))
+
+
+def clustered_error(terms: np.ndarray, groups: np.ndarray) -> float:
+    """Standard error of a sum of centred ``terms`` (n,) of which those of one of ``groups`` (n,) belong together."""
+    _, code = np.unique(groups, return_inverse=True)
+    each = np.bincount(code, weights=terms)
+    return float(np.sqrt((each**2).sum() * len(each) / max(len(each) - 1, 1)))
+
+
 def wilson(events: float, rows: int) -> tuple[float, float]:
     """The 95 % score interval of a share (Wilson 1927)."""
     share, z2 = events / rows, _WILSON_Z**2

@@ -1,32 +1,18 @@
-"""One training run: fit, test on later cutoffs, and (apart) track and register it in MLflow."""
+"""One training run: fit, and test on later cutoffs. `training.track` keeps it."""
 
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
-from mlflow.utils.time import get_current_time_millis
 
 from features.dataset import Dataset
 from features.visitors import VisitorData
-from models import bundle
 from models.bundle import Model
 from models.hazard import LabelError
-from models.registry import CHAMPION, Registry, speaking, visitors_name
-from training import evaluate, plots, targeting
-from training.card import card
+from training import evaluate
 from training.evaluate import Scored
 from training.fit import Settings, fit, instant
-from training.store import Store, open_store
 from training.visitors import VisitorRecord, train_visitors
-
-BUNDLE, VISITORS = "bundle", "visitors"
-_BATCH = 500
 
 
 class TrainError(ValueError):
@@ -110,73 +96,6 @@ def noted(record: TrainRecord, note: str) -> TrainRecord:
     return replace(record, headline={**record.headline, "notes": [*(notes if isinstance(notes, list) else []), note]})
 
 
-def track(
-    record: TrainRecord, uri: str, artifacts: str, *, who: str | None = None, name: str | None = None
-) -> TrainRecord:
-    """The record with its MLflow run, registered version and whether that became the champion.
-
-    ``uri`` is the tracking store, ``artifacts`` the root of the artifacts of a new experiment, ``name`` the registered
-    model (by default the task's name). A run that breaks off, up to its registration, is marked as failed.
-    """
-    return keep(record, open_store(uri, artifacts, name or record.model.manifest.task, who=who))
-
-
-def keep(record: TrainRecord, store: Store, tags: Mapping[str, str] | None = None) -> TrainRecord:
-    """As `track`, in a store that was opened before the work began; `RegistryError` when it refuses.
-
-    ``tags`` stand on the run from its first moment.
-    """
-    with speaking(store.uri):
-        name = f"{store.name} {instant(record.train.seen)}"
-        run = store.client.create_run(store.experiment, run_name=name, tags=dict(tags or {}))
-        try:
-            record = _register(record, store, run)
-        except BaseException:
-            with suppress(MlflowException):
-                store.client.set_terminated(run.info.run_id, status="FAILED")
-            raise
-        store.client.set_terminated(run.info.run_id)
-    record.settings.progress(
-        f"registered '{store.name}' version {record.version}{f', {CHAMPION}' if record.champion else ''}"
-    )
-    return record
-
-
-def _register(record: TrainRecord, store: Store, run: Run) -> TrainRecord:
-    run_id = run.info.run_id
-    store.client.log_batch(run_id, params=_params(record), tags=_tags(record, store.who))
-    _log_metrics(store.client, run_id, record)
-    record = _log_files(store.client, run_id, record)
-    registry = Registry(store.uri)
-    version = registry.register(
-        store.name,
-        run_id,
-        f"{run.info.artifact_uri}/{BUNDLE}",
-        model_id=record.model.id,
-        description=card(record.model, record.train, record.test, dict(record.headline)),
-        who=store.who,
-    )
-    champion = registry.champion(store.name).version == version
-    record = replace(record, run_id=run_id, version=version, champion=champion)
-    return record if record.visitors is None else _register_visitors(record, record.visitors, registry, store, run)
-
-
-def _register_visitors(
-    record: TrainRecord, visitors: VisitorRecord, registry: Registry, store: Store, run: Run
-) -> TrainRecord:
-    """Beside the model, as ``<name>.visitors``, with an alias of its own."""
-    version = registry.register(
-        visitors_name(store.name),
-        run.info.run_id,
-        f"{run.info.artifact_uri}/{VISITORS}",
-        model_id=visitors.model.id,
-        description=f"{visitors.card()}\n"
-        f"{card(visitors.model, visitors.train.given, visitors.test.given, visitors.headline)}",
-        who=store.who,
-    )
-    return replace(record, visitors=replace(visitors, version=version))
-
-
 def _check(train_data: Dataset, test_data: Dataset) -> None:
     for name, data in (("train", train_data), ("test", test_data)):
         if data.X.empty:
@@ -187,62 +106,3 @@ def _check(train_data: Dataset, test_data: Dataset) -> None:
             f"test cutoffs begin at {instant(first)}, not after the last train cutoff ({instant(last)}): "
             "a model is tested on what came later"
         )
-
-
-def _params(record: TrainRecord) -> list[Param]:
-    data = record.train
-    values = {
-        **asdict(record.settings.params),
-        "seed": record.settings.seed,
-        "features": len(data.features),
-        "periods": ", ".join(evaluate.horizons(data)),
-        "gap": data.task.gap,
-        "label_delay": data.task.label_delay,
-        "train_from": instant(data.cutoff.min()),
-        "train_to": instant(data.cutoff.max()),
-        "test_from": instant(record.test.cutoff.min()),
-        "test_to": instant(record.test.cutoff.max()),
-        "train_rows": len(data.X),
-        "test_rows": len(record.test.X),
-    }
-    return [Param(key, str(value)) for key, value in values.items()]
-
-
-def _tags(record: TrainRecord, who: str) -> list[RunTag]:
-    values = {
-        "task": record.model.manifest.task,
-        "labels_known_by": instant(record.train.seen),
-        "retrospective": str(record.retrospective).lower(),
-        "lake_fingerprint": record.train.fingerprint,
-        "test_lake_fingerprint": record.test.fingerprint,
-        "mlflow.user": who,
-    }
-    return [RunTag(key, value) for key, value in values.items()]
-
-
-def _log_metrics(client: MlflowClient, run_id: str, record: TrainRecord) -> None:
-    now = get_current_time_millis()
-    values = {k: v for k, v in record.headline.items() if isinstance(v, int | float)}
-    values |= evaluate.flat(record.detail)
-    values |= record.visitors.metrics() if record.visitors else {}
-    values |= targeting.of(record.scored, record.test, record.headline.get("horizon"))
-    found = [Metric(key, float(value), now, 0) for key, value in values.items()]
-    for i in range(0, len(found), _BATCH):
-        client.log_batch(run_id, metrics=found[i : i + _BATCH])
-
-
-def _log_files(client: MlflowClient, run_id: str, record: TrainRecord) -> TrainRecord:
-    """The record, its models now with their ids, after bundles, plots and tables were logged."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        record = replace(record, model=replace(record.model, id=bundle.save(record.model, folder / BUNDLE)))
-        (folder / "plots").mkdir()
-        for scored in record.scored:
-            plots.draw(scored, record.model.manifest.task, folder / "plots")
-        record.detail.to_csv(folder / "metrics.csv", index=False)
-        if record.visitors:
-            named = replace(record.visitors.model, id=bundle.save(record.visitors.model, folder / VISITORS))
-            record.visitors.detail.to_csv(folder / "visitors.csv", index=False)
-            record = replace(record, visitors=replace(record.visitors, model=named))
-        client.log_artifacts(run_id, str(folder))
-    return record

@@ -7,6 +7,12 @@ from features.declare import Calendar, Label, Rule, Task
 
 _ENDING = ("notice", "left")
 _ACTIVE = (Rule("profile_status_last", "is", "active"),)
+_SLICES = (
+    *(f"profile_{column}_last" for column in ("segment", "region", "payment", "active_since")),
+    "journey_phase_ask_channel_last",
+)
+_CALL = Event.of("journey", phase="ask", channel=("call_center", "chat", "retail", "ivr"))
+"""When a CRM asks: somebody has just been in contact."""
 
 CHURN = Task(
     name="churn",
@@ -24,6 +30,8 @@ CHURN = Task(
     periods=("30d", "60d", "90d"),
     label_delay="3d",
     features=SHORTLIST,
+    slices=_SLICES,
+    live=_CALL,
 )
 
 NEEDS_TASK = Task(
@@ -35,6 +43,8 @@ NEEDS_TASK = Task(
     periods=("60d",),
     label_delay="3d",
     features=SHORTLIST,
+    slices=_SLICES,
+    live=_CALL,
 )
 
 TASKS = (CHURN, NEEDS_TASK)

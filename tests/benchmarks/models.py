@@ -9,7 +9,6 @@ with the truth's probabilities as soft labels. Beside the models stands the visi
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,7 +101,11 @@ def judge(operator: Asked, task: str, settings: Settings) -> list[dict[str, obje
             row |= {f"off_{name}": float(np.abs(each - t).mean() / t.mean()) for name, each in said.items()}
             row |= {f"binned_{name}": binned(each, t) for name, each in said.items()}
             row |= {"apart": float(np.abs(p - best).mean() / t.mean())}
-            row |= {"oe": float(t.sum() / p.sum()), "slope": metrics.calibration_slope(t, p), "oe_reference": float(t.sum() / best.sum())}
+            row |= {
+                "oe": float(t.sum() / p.sum()),
+                "slope": metrics.calibration_slope(t, p),
+                "oe_reference": float(t.sum() / best.sum()),
+            }
             row |= {"oe_came": metrics.observed_expected(came.astype(int), curves[outcome.name][:, k])}
             row |= {"slope_came": metrics.calibration_slope(came.astype(int), curves[outcome.name][:, k])}
             found.append(row)
@@ -128,7 +131,7 @@ def main() -> None:
         operator = asked(given.customers, seed)
         for task in given.tasks:
             rows += [{"seed": seed, **row} for row in judge(operator, task, Settings(progress=print))]
-            print(pd.DataFrame(rows).round(4).to_string(), flush=True)  # noqa: T201
+            print(pd.DataFrame(rows).round(4).to_string(), flush=True)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -13,7 +13,8 @@ from features.privacy.person import needles
 from features.privacy.scan import scan
 from models.hazard import Params
 from training import fit
-from training.run import track, train
+from training.run import train
+from training.track import track
 
 
 @pytest.mark.slow

@@ -25,7 +25,8 @@ from features.workspace import load_workspace
 from models.hazard import Params
 from serving.settings import Settings
 from training import fit
-from training.run import TrainRecord, track, train
+from training.run import TrainRecord, train
+from training.track import track
 
 CUSTOMERS, MONTHS, SEED = 400, 9, 11
 PARAMS = Params(num_leaves=7, rounds=20, patience=5, folds=2, num_threads=1)

@@ -10,7 +10,8 @@ from models import bundle
 from models.hazard import Params
 from models.registry import Registry, RegistryError
 from training.fit import Settings
-from training.run import TrainError, TrainRecord, track, train
+from training.run import TrainError, TrainRecord, train
+from training.track import track
 
 QUICK = Params(num_leaves=7, learning_rate=0.1, rounds=40, patience=10, folds=2, num_threads=1)
 TRAIN = dataset(3_000, start=0, days=180, seen=180, labels=2)
@@ -67,7 +68,7 @@ def test_the_registered_bundle_scores_as_the_fitted_model(tracked: TrainRecord, 
 def test_the_version_carries_a_model_card(tracked: TrainRecord, uri: str):
     card = MlflowClient(tracking_uri=uri).get_model_version("churn", "1").description
     assert "Trained on 3,000 cutoffs" in card
-    assert "auc 0." in card
+    assert "AUC 0." in card
     assert "lake-0" in card
 
 

@@ -27,8 +27,9 @@ from models.hazard import Params
 from models.reasons import group_names
 from training.fit import Settings
 from training.levels import Money, Rolled, levels, reasons, rolled, table
-from training.run import track, train
+from training.run import train
 from training.score import Moment, ScoreError, blocks, heard_of, moment, needed, refused, score
+from training.track import track
 
 QUICK = Params(num_leaves=7, learning_rate=0.1, rounds=20, patience=5, folds=2, num_threads=1)
 TASK = CATALOG.task("churn")

@@ -19,7 +19,8 @@ from models.hazard import LabelError, Params
 from models.registry import Registry
 from training import metrics
 from training.fit import Settings
-from training.run import TrainRecord, track, train
+from training.run import TrainRecord, train
+from training.track import track
 from training.visitors import fit_visitors, small, train_visitors
 
 QUICK = Settings(params=Params(num_leaves=7, learning_rate=0.1, rounds=40, patience=10, folds=2, num_threads=1))
