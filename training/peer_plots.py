@@ -13,6 +13,8 @@ from training.peers import BOOSTER, LOGISTIC, OURS
 _LOOKS = {OURS: ("#1f5f99", "o"), BOOSTER: ("#c4682b", "s"), LOGISTIC: ("#888888", "^")}
 _APART = 0.2
 _FAIR = (0.9, 1.1)
+_LEAST_WIDE = 0.06
+"""An axis never shows less than this, or differences that mean nothing would look large."""
 
 
 def draw(table: pd.DataFrame, task: str, path: Path) -> Path | None:
@@ -26,13 +28,13 @@ def draw(table: pd.DataFrame, task: str, path: Path) -> Path | None:
     figure = Figure(figsize=(11, 2.6 + 0.55 * len(places)), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharey=True)
+    right.axvline(1, color="#444444", linestyle="--", linewidth=1)
+    right.axvspan(*_FAIR, color="#444444", alpha=0.08, linewidth=0)
     _panel(left, table, places, "auc")
     _panel(right, table, places, "observed_expected")
     left.set_yticks(range(len(places)), [f"{row.label}, {row.horizon}" for row in places.itertuples()])
     left.set_ylim(len(places) - 0.5, -0.5)
     left.set(title="Ranking: further right is better", xlabel="area under the ROC curve")
-    right.axvline(1, color="#444444", linestyle="--", linewidth=1)
-    right.axvspan(*_FAIR, color="#444444", alpha=0.08, linewidth=0)
     right.set(title="Level: on the line is right (grey: within a tenth)", xlabel="observed / expected")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(_LOOKS), frameon=False)
     figure.suptitle(f"{task}: the model and what else might have been fitted, on the same later rows")
@@ -50,4 +52,7 @@ def _panel(axes: Axes, table: pd.DataFrame, places: pd.DataFrame, figure: str) -
             if not np.isnan(x):
                 axes.annotate(f"{x:.3f}", (x, at), (7, 0), textcoords="offset points", va="center", fontsize=8)
     axes.margins(x=0.18)
+    low, high = axes.get_xlim()
+    short = max(_LEAST_WIDE - (high - low), 0.0)
+    axes.set_xlim(low - short / 2, high + short / 2)
     axes.grid(axis="x", alpha=0.25)

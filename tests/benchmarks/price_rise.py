@@ -58,7 +58,9 @@ def risen(customers: int, seed: int, days: int = DAYS, scenario: str = "price_ri
     folder = keep / f"{customers}-{MONTHS}-{seed}-{fingerprint(operator.scenario)[:12]}"
     lake, keyring = Lake(folder / "lake"), KeyRing(SECRET)
     file = folder / f"truth-{days}-{REPLAYS}-{SHARE}.parquet"
-    deliver(lake, keyring, CATALOG, customers, MONTHS, seed, scenario=operator.scenario)
+    if not (delivered := folder / "delivered").exists():
+        deliver(lake, keyring, CATALOG, customers, MONTHS, seed, scenario=operator.scenario)
+        delivered.touch()
     history = History.load(lake, CATALOG)
     known_by = operator.world()[1].bounds[-1] - (operator.scenario.surge_days - days) * DAY
     newest = int(calendar_cutoffs("month", known_by - 31 * DAY, known_by)[-1])
