@@ -45,6 +45,8 @@ def retrain(
         )
     if outcome.drift:
         say.print(f"drift: {outcome.drift.words}", markup=False, soft_wrap=True)
+    if outcome.visitors:
+        say.print(f"visitors: {outcome.visitors}", markup=False, soft_wrap=True)
     say.print(f"'{name}': {outcome.outcome}, {outcome.why}", markup=False, soft_wrap=True)
     emit(asdict(outcome))
 

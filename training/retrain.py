@@ -13,17 +13,18 @@ from features.dataset import instant
 from features.declare import Feature, Task
 from features.history import History
 from models import bundle
-from models.registry import Registry, speaking
+from models.registry import Registry, speaking, visitors_name
 from models.waivers import waivers
 from training.drift import Drift
 from training.fit import Settings
 from training.gates import Check, Margins, Verdict
 from training.prepare import prepare, standing
 from training.review import Review, moved, read_back, review, spoken
-from training.run import TrainRecord, train
+from training.run import TrainRecord, noted, train
 from training.split import windows
 from training.store import Store
 from training.track import keep
+from training.visitor_gate import judged_visitors
 
 JOB = {"tieline.job": "retrain"}
 STALE_DAYS = 7
@@ -36,7 +37,9 @@ class RetrainError(RuntimeError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a retraining came to. ``champion``: the version that answers now; ``version``: the one that was made."""
+    """What a retraining came to. ``champion``: the version that answers now; ``version``: the one that was made;
+    ``visitors``: what became of the model of those without a name, if one was made.
+    """
 
     task: str
     outcome: str
@@ -47,6 +50,7 @@ class Outcome:
     drift: Drift | None = None
     checks: tuple[Check, ...] = ()
     seconds: float = 0.0
+    visitors: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,15 @@ def retrain(asked: Asked) -> Outcome:
     found = review(record, prepared, stands, told=told, margins=asked.margins, waived=waived)
     verdict = found.verdict
     result = Outcome(task.name, KEPT, verdict.words, number, drift=drift, checks=verdict.checks)
+    unnamed = _judge_visitors(record, asked)
+    if unnamed and not unnamed.passed and not Registry(store.uri).answers(visitors_name(store.name)):
+        record = noted(replace(record, visitors=None), f"no model of visitors: it was {unnamed.words}")
     if asked.dry_run:
         result = replace(result, outcome=DRY if verdict.passed else KEPT)
     elif number is None and not verdict.passed:
         raise RetrainError(f"there is no champion, and the first model was {verdict.words}")
     else:
-        result = _kept(result, record, found, store)
+        result = _kept(result, record, found, store, unnamed)
     return replace(result, seconds=time.monotonic() - begun)
 
 
@@ -121,11 +128,23 @@ def fed(history: History, features: Sequence[Feature]) -> None:
             )
 
 
-def _kept(result: Outcome, record: TrainRecord, found: Review, store: Store) -> Outcome:
+def _judge_visitors(record: TrainRecord, asked: Asked) -> Verdict | None:
+    """Of the model of those without a name; ``None`` where there is none."""
+    if record.visitors is None:
+        return None
+    name, registry = visitors_name(asked.store.name), Registry(asked.store.uri)
+    old = bundle.load(registry.champion(name).path) if registry.answers(name) else None
+    verdict = judged_visitors(record.visitors, old, asked.margins)
+    return verdict.waiving(waivers(asked.store.uri, name))
+
+
+def _kept(result: Outcome, record: TrainRecord, found: Review, store: Store, unnamed: Verdict | None) -> Outcome:
     """Registered, judged, and promoted where nothing speaks against it."""
     before, registry = result.champion, Registry(store.uri)
     record = keep(record, store, found, JOB)
     assert record.version is not None
+    if record.visitors and record.visitors.version and unnamed:
+        result = replace(result, visitors=_kept_visitors(record.visitors.version, unnamed, store))
     again = read_back(record, bundle.load(registry.files(store.name, record.version)))
     verdict = Verdict((*found.verdict.checks, again))
     registry.judge(store.name, record.version, verdict.words)
@@ -135,3 +154,12 @@ def _kept(result: Outcome, record: TrainRecord, found: Review, store: Store) -> 
     if before is not None:
         registry.promote(store.name, record.version, who=store.who, why=f"retrain: {verdict.words}")
     return replace(result, outcome=PROMOTED, champion=record.version)
+
+
+def _kept_visitors(version: int, verdict: Verdict, store: Store) -> str:
+    """Judged, and promoted where it passed and did not already answer as the first; what became of it, in words."""
+    name, registry = visitors_name(store.name), Registry(store.uri)
+    registry.judge(name, version, verdict.words)
+    if verdict.passed and registry.champion(name).version != version:
+        registry.promote(name, version, who=store.who, why=f"retrain: {verdict.words}")
+    return f"version {version} {PROMOTED if verdict.passed else KEPT}: {verdict.words}"

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from features.workspace import load_workspace
 from models import bundle
 from models.hazard import Params
 from models.registry import Registry, RegistryError
+from models.waivers import WaiverError, revoke, waive, waivers
 from training.alone import BusyError, alone
 from training.fit import Settings
 from training.retrain import JOB, Asked, Outcome, RetrainError, close_left_open, fed, retrain
@@ -54,7 +56,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def run(home: Home, name: str, settings: Settings = QUICK, **options: bool) -> Outcome:
-    return retrain(Asked(home.history, TASK, home.store(name), settings, **options))
+    return retrain(Asked(home.history, TASK, home.store(name), settings, **{"visitors": False, **options}))
 
 
 def champion(home: Home, name: str) -> int:
@@ -94,6 +96,75 @@ def test_who_falls_behind_the_frozen_reference_is_kept_though_no_worse_than_the_
     assert "no worse than the reference" in again.why
     assert "no worse than the champion" not in again.why
     assert [(e.alias, e.who) for e in registry.audit("frozen") if e.alias == "reference"] == [("reference", "ann")]
+
+
+def test_the_run_shows_a_reviewer_all_that_decides(home: Home) -> None:
+    run(home, "reviewed")
+    found = run(home, "reviewed", replace(QUICK, seed=1))
+    client = MlflowClient(tracking_uri=home.store("reviewed").uri)
+    told = client.get_run(found.run_id)
+    assert found.why.startswith(told.data.tags["verdict"][:6])
+    assert {d.tags[0].value for d in told.inputs.dataset_inputs} == {"training", "testing"}
+    assert len(told.data.tags["code"]) == 64
+    assert told.data.metrics["live.leaves.30d.observed_expected"] > 0
+    assert "champion.leaves.90d.auc" in told.data.metrics
+    files = {f.path for f in client.list_artifacts(found.run_id)}
+    assert files >= {"beside.csv", "slices.csv", "verdict.json", "bundle", "plots"}
+    plots = {f.path for f in client.list_artifacts(found.run_id, "plots")}
+    assert plots >= {"plots/beside.png", "plots/slices_leaves.png"}
+    card = client.get_model_version("reviewed", "2").description
+    assert card == told.data.tags["mlflow.note.content"]
+    for words in ("**Verdict**: passed", "| champion (version 1) | calendar |", "| this model | live |", "objects to"):
+        assert words in card
+
+
+def test_the_same_data_have_the_same_digest_and_others_another(home: Home) -> None:
+    client = MlflowClient(tracking_uri=home.store("digests").uri)
+    runs = [run(home, "digests").run_id, run(home, "digests", replace(QUICK, seed=1)).run_id]
+    told = [{d.tags[0].value: d.dataset.digest for d in client.get_run(r).inputs.dataset_inputs} for r in runs]
+    assert told[0] == told[1]
+    assert told[0]["training"] != told[0]["testing"]
+
+
+def test_what_was_waived_does_not_refuse_and_stays_on_the_record(home: Home) -> None:
+    run(home, "waived")
+    uri = home.store("waived").uri
+    refused = run(home, "waived", BAD)
+    assert refused.outcome == "kept"
+    against = [check.name for check in refused.checks if not check.passed]
+    for check in against:
+        waive(uri, "waived", check, who="ann", why="a new network: the old figures mean nothing")
+    passed = run(home, "waived", BAD)
+    assert (passed.outcome, passed.champion) == ("promoted", 3)
+    assert "waived by ann" in passed.why
+    assert "waived by ann" in next(
+        e.why for e in Registry(uri).audit("waived") if e.after == 3 and e.alias == "champion"
+    )
+    for check in against:
+        revoke(uri, "waived", check)
+    assert waivers(uri, "waived") == {}
+
+
+def test_a_waiver_without_reason_or_model_or_of_a_day_gone_by_is_refused(home: Home) -> None:
+    uri = home.store("waived").uri
+    with pytest.raises(WaiverError, match="needs a reason"):
+        waive(uri, "waived", "leak", who="ann", why=" ")
+    with pytest.raises(WaiverError, match="already ended"):
+        waive(uri, "waived", "leak", who="ann", why="so", until=date(2020, 1, 1))
+    with pytest.raises(RegistryError):
+        waive(uri, "nobody", "leak", who="ann", why="so")
+    with pytest.raises(RegistryError, match="'leak' is not waived"):
+        revoke(uri, "waived", "leak")
+
+
+def test_the_model_of_those_without_a_name_is_judged_too(home: Home) -> None:
+    first = run(home, "unnamed", visitors=True)
+    assert first.visitors.startswith("version 1 ") or "no model of visitors" in first.why or not first.visitors
+    again = run(home, "unnamed", replace(QUICK, seed=1), visitors=True)
+    if first.visitors:
+        assert again.visitors.startswith("version 2 ")
+        version = Registry(home.store("unnamed").uri).champion("unnamed.visitors").version
+        assert version == (2 if "promoted" in again.visitors else 1)
 
 
 def test_a_dry_run_judges_and_keeps_nothing(home: Home) -> None:
