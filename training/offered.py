@@ -24,6 +24,7 @@ BY = ("profile_segment_last", "profile_region_last")
 LEAST_ROWS = 30
 FIGURES = ("offered", "value", "spent", "churn", "need")
 _CHANCE = 95
+_RATIO = ["column", "figure", "high", "low", "ratio", "ratio_low", "ratio_high", "chance"]
 _TOO_FEW = "too few"
 
 
@@ -119,7 +120,8 @@ def of(
         )
     parts, ratios = [], []
     for column, values in held.items():
-        rows, between = _by_column(column, values, figures, test.entity, draws, seed)
+        names = _ordered(values, test.X[column])
+        rows, between = _by_column(column, values, names, figures, test.entity, draws, seed)
         parts.append(rows)
         ratios.append(between)
     return Reach(
@@ -127,7 +129,7 @@ def of(
         currency=actions.currency,
         rows=len(test.X),
         groups=pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["column", "group"]),
-        ratios=pd.concat(ratios, ignore_index=True) if ratios else pd.DataFrame(columns=["column", "figure"]),
+        ratios=pd.concat(ratios, ignore_index=True) if ratios else pd.DataFrame(columns=_RATIO),
         actions=_shares(chosen),
         notes=tuple(notes),
     )
@@ -192,10 +194,25 @@ def _shares(chosen: Slot) -> pd.Series:
     return found[found > 0].sort_values(ascending=False)
 
 
+def _ordered(values: np.ndarray, column: pd.Series) -> list[str]:
+    """The groups by name, those of a number as it rises; who has none comes last."""
+    names = sorted(pd.unique(values))
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return names
+    least = column.groupby(values).min()
+    return sorted(names, key=lambda name: (bool(np.isnan(least[name])), least[name]))
+
+
 def _by_column(
-    column: str, values: np.ndarray, figures: Mapping[str, np.ndarray], entity: np.ndarray, draws: int, seed: int
+    column: str,
+    values: np.ndarray,
+    names: Sequence[str],
+    figures: Mapping[str, np.ndarray],
+    entity: np.ndarray,
+    draws: int,
+    seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    code, names = pd.factorize(values, sort=True)
+    code = pd.Categorical(values, categories=list(names)).codes.astype(np.int64)
     rows = np.bincount(code, minlength=len(names))
     enough = rows >= LEAST_ROWS
     M = np.column_stack([figures[name] for name in FIGURES])
@@ -209,19 +226,18 @@ def _by_column(
         found[name] = means[:, f]
         found[f"{name}_low"], found[f"{name}_high"] = (np.array(side) for side in zip(*around, strict=True))
     if enough.sum() < 2:
-        return found, pd.DataFrame(columns=["column", "figure", "high", "low", "ratio"])
+        return found, pd.DataFrame(columns=_RATIO)
     dealt = _dealt(code, M, entity, enough, draws, seed)
     between = []
     for f, name in enumerate(FIGURES):
         if np.isnan(means[enough, f]).any():
             continue
-        most, least = np.nanargmax(means[:, f]), np.nanargmin(means[:, f])
+        most, least = int(np.nanargmax(means[:, f])), int(np.nanargmin(means[:, f]))
         low, high = interval(_ratio(drawn[:, most, f], drawn[:, least, f]))
         ratio = float(_ratio(means[most, f], means[least, f]))
         chance = float(np.percentile(dealt[:, f], _CHANCE, method="inverted_cdf"))
         between.append((column, name, names[most], names[least], ratio, low, high, chance))
-    columns = ["column", "figure", "high", "low", "ratio", "ratio_low", "ratio_high", "chance"]
-    return found, pd.DataFrame(between, columns=columns)
+    return found, pd.DataFrame(between, columns=_RATIO)
 
 
 def _dealt(

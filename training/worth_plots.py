@@ -183,7 +183,7 @@ def _dots(axes: Axes, groups: pd.DataFrame, ratios: pd.DataFrame, name: str, cur
     title = _TITLES[name]
     if name in ratios.index:
         ratio = ratios.loc[name]
-        title += f"\n{ratio.high} {ratio.ratio:.2f} × {ratio.low} (chance: {ratio.chance:.2f})"
+        title += f"\nlargest ratio {ratio.ratio:.2f} (by chance up to {ratio.chance:.2f})"
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(unit)
     axes.grid(axis="x", alpha=0.25)
