@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from commands.common import JsonOption, Place, WorkspaceOption, emit, home, narrator, out, progress, say, tracking_uri
+from commands.common import (
+    JsonOption,
+    Place,
+    WorkspaceOption,
+    emit,
+    fail,
+    home,
+    narrator,
+    out,
+    progress,
+    say,
+    tracking_uri,
+)
 from commands.retraining import BUSY
 
 if TYPE_CHECKING:
@@ -55,13 +67,15 @@ def _run(place: Place, name: str, told: Any, minutes: float, trials: int | None,
     from training.split import windows
     from training.store import open_store
     from training.tune import tune as search
-    from training.tune_measure import held_from
+    from training.tune_measure import HELD_DAYS, held_from
 
     task = place.workspace.catalog.task(name)
     store = open_store(tracking_uri(), str(home() / "mlartifacts"), place.workspace.model_name(name))
     history = place.history()
     split = windows(task, history.start, history.end)
     inner = held_from(split.train_to)
+    if inner <= split.train_from:
+        fail(f"task '{name}': tuning holds out the last {HELD_DAYS} days that train, and there are no more: load more")
     told(f"{name}: features and labels")
     known = build(history, task, split.train_from, inner, inner)
     later = build(history, task, split.train_from, split.train_to, split.train_to)

@@ -5,10 +5,10 @@ what was known at an inner instant M, `HELD_DAYS` before the training instant T.
 the held-out third between M and T: on every label and horizon that matured in between, whenever its cutoff was.
 
 Why not by customer alone, as the folds of a fit do: the model answers about a later time than it learned from, and a
-way of growing that learns what was true of one season would look good. Why not by time alone, on all who have a cutoff
-after M: three months of horizons and a label delay leave of a short history one horizon of one cutoff, which is noise;
-and cutoffs before M may not be judged for customers that were fitted on, as the same departure is seen from several
-cutoffs, in some of which it had matured by M.
+way of growing that learns what was true of one season would look good. Why not by time alone, on cutoffs after M: a
+horizon of three months and a label delay leave of a short history one horizon of one cutoff, and the others unjudged.
+Cutoffs before M may not be judged for customers that were fitted on, as the same departure is seen from several
+cutoffs, from some of which it had matured by M; of customers held out nothing was seen.
 """
 
 from dataclasses import dataclass, field, replace

@@ -21,7 +21,12 @@ from mlflow.entities import Run
 from optuna.trial import TrialState
 from pairs import dataset
 
+from features.catalog import CATALOG
 from features.dataset import Dataset
+from features.identity.keys import KeyRing
+from features.lake import Lake
+from features.simulator.deliver import deliver
+from features.workspace import load_workspace
 from models.hazard import LabelError, Params, folds
 from models.registry import RegistryError
 from training.alone import BusyError, alone
@@ -141,10 +146,10 @@ def test_another_lake_begins_a_new_search_with_the_best_of_the_last(home: Path) 
 
 
 def test_a_search_that_measures_something_else_is_another_one(home: Path) -> None:
-    search(home)
-    assert not search(home, replace(QUICK, seed=1)).resumed
-    assert not search(home, POOR).resumed
-    assert search(home).resumed
+    search(home, trials=1)
+    assert not search(home, replace(QUICK, seed=1), trials=1).resumed
+    assert not search(home, POOR, trials=1).resumed
+    assert search(home, trials=1).resumed
 
 
 def test_trials_are_runs_nested_in_one_run_with_the_best_and_its_picture(home: Path) -> None:
@@ -416,3 +421,30 @@ def test_the_command_refuses_no_time_and_no_trials(command, option: str, value: 
     code, _, told = command("tune", "churn", option, value)
     assert code == 2
     assert option in told
+
+
+def test_the_command_searches_on_what_trains_and_says_it_in_json(
+    command, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIELINE_HOME", str(home))
+    lake = Lake(load_workspace().lake_folder(home))
+    deliver(lake, KeyRing(b"always the same customers"), CATALOG, 500, 12, 5)
+    code, first, _ = command("tune", "churn", "--trials", "1", "--json")
+    assert code == 0
+    said = json.loads(first.splitlines()[-1])
+    assert (said["trials"], said["made"], said["resumed"], said["interrupted"]) == (1, 1, False, False)
+    assert said["params"] == said["best"] == searched(Params())
+    assert tuned(home / "tuning", "churn") == Params()
+    with alone(home / "tuning" / "tune-churn.lock"):
+        assert command("tune", "churn", "--trials", "1")[0] == 75
+
+
+def test_the_command_says_where_history_is_too_short_to_hold_any_out(
+    command, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIELINE_HOME", str(home))
+    lake = Lake(load_workspace().lake_folder(home))
+    deliver(lake, KeyRing(b"always the same customers"), CATALOG, 50, 7, 5)
+    code, _, told = command("tune", "churn", "--trials", "1")
+    assert code == 1
+    assert "holds out the last 60 days" in told
