@@ -6,13 +6,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 BINS = 10
 _WILSON_Z = 1.959963984540054
 _SMALLEST = 1e-9
+_NEWTON_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,24 @@ def _recalibrated(y: np.ndarray, p: np.ndarray) -> np.ndarray:
     if not _two_classes(y) or np.ptp(x) == 0:
         return np.full(2, np.nan)
 
-    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        z = theta[0] + theta[1] * x
-        residual = expit(z) - y
-        return float(np.sum(np.logaddexp(0, z) - y * z)), np.array([residual.sum(), residual @ x])
+    design = np.column_stack([np.ones(len(x)), x])
 
-    return np.asarray(minimize(loss, np.array([0.0, 1.0]), jac=True, method="BFGS").x)
+    def loss(theta: np.ndarray) -> float:
+        z = design @ theta
+        return float(np.sum(np.logaddexp(0, z) - y * z))
+
+    theta, step = np.array([0.0, 1.0]), np.ones(2)
+    now = loss(theta)
+    for _ in range(_NEWTON_STEPS):
+        q = expit(design @ theta)
+        curvature = design.T @ (design * (q * (1 - q))[:, None]) + _SMALLEST * np.eye(2)
+        step = np.linalg.solve(curvature, design.T @ (q - y))
+        while np.abs(step).max() > _SMALLEST and not (after := loss(theta - step)) < now:
+            step = step / 2
+        if np.abs(step).max() <= _SMALLEST:
+            break
+        theta, now = theta - step, after
+    return theta
 
 
 def bins(y: np.ndarray, p: np.ndarray, count: int = BINS) -> list[Bin]:
