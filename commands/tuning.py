@@ -97,7 +97,7 @@ def _show(found: "Tuned", as_json: bool) -> None:
     table.add_row("log-loss, held out", f"{found.default_loss:.5f}", f"{found.loss:.5f}")
     console.print(table)
     went = "resumed" if found.resumed else "begun"
-    console.print(f"{went}; {found.made} trials in {found.seconds / 60:.1f} minutes, {found.trials} in all")
+    console.print(f"{went}; trials: {found.made} in {found.seconds / 60:.1f} minutes, {found.trials} in all")
     console.print(f"'{found.name}': {found.words}", soft_wrap=True)
     console.print(f"kept in {found.path}", soft_wrap=True, highlight=False)
     if found.interrupted:

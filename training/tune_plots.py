@@ -48,7 +48,7 @@ def _history(axes: Axes, results: Sequence[Result]) -> None:
     axes.set_xlabel("trial")
     axes.set_ylabel("saved of the default's loss (customers and months held out)")
     axes.grid(alpha=0.25)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncol=2)
 
 
 def _importances(axes: Axes, importances: Mapping[str, float]) -> None:
