@@ -14,26 +14,18 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from optuna.trial import TrialState
 from pairs import dataset
 
-from features.catalog import CATALOG
 from features.dataset import Dataset
-from features.identity.keys import KeyRing
-from features.lake import Lake
-from features.simulator.deliver import deliver
-from features.workspace import load_workspace
 from models.hazard import LabelError, Params, folds
 from models.registry import RegistryError
-from training.alone import BusyError, alone
 from training.fit import Settings
 from training.store import Store, open_store
 from training.tune import SURE, Tuned, tune, tuned
-from training.tune_measure import FOLDS, HELD_DAYS, Measure
+from training.tune_measure import FOLDS, Measure
 from training.tune_runs import PARENT
 from training.tune_study import RUN, SPACE, TuneError, searched
 
@@ -100,12 +92,12 @@ def interrupt_at(trial: int) -> Callable[[str], None]:
 
 
 def test_trial_0_is_the_default_and_nothing_worse_is_proposed(home: Path) -> None:
-    found = search(home, trials=4)
+    found = search(home, trials=3)
     first, *others = study(home).trials
     assert first.params == searched(BASE)
     assert first.value == 1.0
-    assert len(others) == 3
-    assert found.trials == found.made == 4
+    assert len(others) == 2
+    assert found.trials == found.made == 3
     assert found.loss <= found.default_loss or found.gain > 0
     assert found.gain == pytest.approx(max(0.0, *(1.0 - trial.value for trial in others)))
     assert found.params == (found.best if found.gain > SURE * found.gain_error else BASE)
@@ -172,7 +164,7 @@ def test_trials_are_runs_nested_in_one_run_with_the_best_and_its_picture(home: P
 
 
 def test_what_mattered_stands_on_the_run_when_there_are_trials_enough(home: Path) -> None:
-    found = search(home, trials=11)
+    found = search(home, trials=10)
     parent = next(run for run in runs(home) if run.info.run_id == found.run_id)
     shares = {name: value for name, value in parent.data.metrics.items() if name.startswith("importance.")}
     assert set(shares) == {f"importance.{name}" for name in SPACE}
@@ -249,11 +241,6 @@ def test_a_search_that_is_killed_goes_on(home: Path) -> None:
     assert found.trials >= 3
     assert not any(trial.state == TrialState.RUNNING for trial in study(home).trials)
     assert not any(run.info.status == "RUNNING" for run in runs(home))
-
-
-def test_two_at_once_are_refused(home: Path) -> None:
-    with alone(home / "tuning" / "tune-churn.lock"), pytest.raises(BusyError, match="tune-churn runs already"):
-        search(home)
 
 
 @pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
@@ -359,92 +346,3 @@ def test_a_gain_is_a_mean_over_horizons_and_its_error_is_of_customers() -> None:
     ]
     assert measure.gain(default - noise, default)[1] == pytest.approx(np.std(drawn), rel=0.25)
     assert measure.gain(default, default) == (0.0, 0.0)
-
-
-def test_the_default_can_be_searched_from() -> None:
-    for name, value in searched(Params()).items():
-        assert SPACE[name].low <= value <= SPACE[name].high
-    assert HELD_DAYS > 0
-
-
-@given(
-    st.fixed_dictionaries(
-        {
-            name: st.integers(int(space.low), int(space.high))
-            if isinstance(space.low, int)
-            else st.floats(space.low, space.high)
-            for name, space in SPACE.items()
-        }
-    )
-)
-def test_a_file_of_tuned_parameters_says_what_it_says(tmp_path_factory: pytest.TempPathFactory, values: dict) -> None:
-    folder = tmp_path_factory.mktemp("tuned")
-    (folder / "churn.json").write_text(json.dumps({"params": values}))
-    found = tuned(folder, "churn")
-    assert found is not None
-    assert searched(found) == values
-    assert found == replace(Params(), **values)
-
-
-def test_without_a_file_nothing_is_proposed(tmp_path: Path) -> None:
-    assert tuned(tmp_path, "churn") is None
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ('{"params": {"num_leafs": 31}}', "'num_leafs' is not searched for; known are num_leaves"),
-        ('{"params": {"rounds": 31}}', "'rounds' is not searched for"),
-        ('{"params": {"num_leaves": 31.5}}', "num_leaves is 31.5, not a whole number from 4 to 128"),
-        ('{"params": {"num_leaves": true}}', "num_leaves is true, not a whole number"),
-        ('{"params": {"num_leaves": 4000}}', "num_leaves is 4000"),
-        ('{"params": {"learning_rate": "fast"}}', 'learning_rate is "fast", not a number from 0.02 to 0.2'),
-        ('{"params": {"learning_rate": NaN}}', "learning_rate is NaN"),
-        ('{"params": [31]}', "holds no 'params'"),
-        ("[]", "holds no 'params'"),
-        ('{"params": {"num_le', "is not JSON"),
-        ("\udcff", "is not JSON"),
-    ],
-)
-def test_a_file_that_was_spoilt_is_refused_by_name(tmp_path: Path, content: str, said: str) -> None:
-    (tmp_path / "churn.json").write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(TuneError) as refused:
-        tuned(tmp_path, "churn")
-    assert said in str(refused.value)
-    assert str(tmp_path / "churn.json") in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("option", "value"), [("--minutes", "0"), ("--minutes", "-3"), ("--minutes", "nan"), ("--trials", "0")]
-)
-def test_the_command_refuses_no_time_and_no_trials(command, option: str, value: str) -> None:
-    code, _, told = command("tune", "churn", option, value)
-    assert code == 2
-    assert option in told
-
-
-def test_the_command_searches_on_what_trains_and_says_it_in_json(
-    command, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TIELINE_HOME", str(home))
-    lake = Lake(load_workspace().lake_folder(home))
-    deliver(lake, KeyRing(b"always the same customers"), CATALOG, 500, 12, 5)
-    code, first, _ = command("tune", "churn", "--trials", "1", "--json")
-    assert code == 0
-    said = json.loads(first.splitlines()[-1])
-    assert (said["trials"], said["made"], said["resumed"], said["interrupted"]) == (1, 1, False, False)
-    assert said["params"] == said["best"] == searched(Params())
-    assert tuned(home / "tuning", "churn") == Params()
-    with alone(home / "tuning" / "tune-churn.lock"):
-        assert command("tune", "churn", "--trials", "1")[0] == 75
-
-
-def test_the_command_says_where_history_is_too_short_to_hold_any_out(
-    command, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TIELINE_HOME", str(home))
-    lake = Lake(load_workspace().lake_folder(home))
-    deliver(lake, KeyRing(b"always the same customers"), CATALOG, 50, 7, 5)
-    code, _, told = command("tune", "churn", "--trials", "1")
-    assert code == 1
-    assert "holds out the last 60 days" in told
