@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.benchmarks.price_rise import figures, risen, said
+from tests.benchmarks.price_rise import QUICK, figures, risen, said
 from training.fit import Settings
 from training.peers import BOOSTER, OURS
 
@@ -40,7 +40,7 @@ def test_equal_models_are_not_found_different() -> None:
 
 @pytest.mark.slow
 def test_in_a_surge_the_hazard_is_nearer_the_truth_at_horizons_that_cannot_be_mature(tmp_path: Path) -> None:
-    found = figures([said(risen(CUSTOMERS, SEED, keep=tmp_path), Settings())])
+    found = figures([said(risen(CUSTOMERS, SEED, keep=tmp_path), Settings(params=QUICK))])
     print(f"\n{found.round(4).to_string()}")
     late = found[found.horizon > 30].set_index(["horizon", "figure"]).better.unstack()
     assert (late.off > 0).all()
