@@ -19,6 +19,7 @@ from commands.common import (
     tracking_uri,
 )
 from commands.level_tables import level_table, member_table, members_in, notes, summary, totals_of
+from commands.reviewing import actions as actions_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +64,7 @@ def roll_up(
     place = Place.of(workspace)
     declared, version, model = place.workspace.catalog.task(task), *_champion(place, task)
     k = _horizon(model, horizon)
-    history, actions = place.history(), _actions(place)
+    history, actions = place.history(), actions_of(place)
     when = moment(history, declared, model, instant)
     with progress() as bar:
         words = f"scoring every {declared.entity}"
@@ -114,16 +115,6 @@ def _horizon(model: "Model", asked: str | None) -> int:
     if asked not in names:
         raise typer.BadParameter(f"the model knows {', '.join(names)}, not '{asked}'", param_hint="--horizon")
     return names.index(asked)
-
-
-def _actions(place: Place) -> "Catalogue | None":
-    """The workspace's actions, which say what keeping a customer is worth."""
-    from features.facts import CHANNELS
-    from models.nba import load
-
-    path = place.workspace.actions_path
-    kinds = {f.name: f.kind for f in place.workspace.catalog.features}
-    return load.load(path, kinds, CHANNELS) if path else None
 
 
 def _money(actions: "Catalogue | None") -> "Money | None":

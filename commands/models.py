@@ -19,6 +19,7 @@ from commands.common import (
     say,
     tracking_uri,
 )
+from commands.reviewing import TunedOption, params, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +48,10 @@ def train(
     visitors: Annotated[
         bool, typer.Option(help="Also fit the model of those nobody has a name for, where the workspace declares them.")
     ] = True,
+    peers: Annotated[
+        bool, typer.Option(help="Also fit one booster per horizon and logistic regression, to stand beside it.")
+    ] = False,
+    tuned: TunedOption = False,
     seed: int = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,7 +66,10 @@ def train(
     place.workspace.catalog.task(task)
     history = place.history()
     with progress() as bar:
-        record, ablation = fit(place, history, task, dates, known_by, ablate, seed, narrator(bar, task), visitors)
+        told = narrator(bar, task)
+        record, ablation = fit(
+            place, history, task, dates, known_by, ablate, seed, told, visitors, peers=peers, tuned=tuned
+        )
     show(record, ablation, as_json)
 
 
@@ -75,6 +83,8 @@ def fit(
     seed: int = 0,
     progress: "Callable[[str], None]" = lambda words: None,
     visitors: bool = True,
+    peers: bool = False,
+    tuned: bool = False,
 ) -> "tuple[TrainRecord, pd.DataFrame | None]":
     """Fit, test, track and register a task; with ``visitors`` also their model; with ``ablate`` what history adds.
 
@@ -94,15 +104,23 @@ def fit(
 
     task = place.workspace.catalog.task(name)
     split = windows(task, history.start, history.end, **{k.replace("-", "_"): v for k, v in dates.items()})
-    settings = Settings(seed=seed, progress=progress)
     store = open_store(tracking_uri(), str(home() / "mlartifacts"), place.workspace.model_name(name))
+    settings = Settings(seed=seed, progress=progress, params=params(store.name, tuned))
+    beside = wanted(place, name, peers)
     stands, gone = Standing(), None
     try:
         stands = standing(store)
     except RegistryError as error:  # a new model can be made without the old one, though not judged beside it
         gone = f"not compared with the champion: {error}"
     prepared = prepare(
-        history, task, split, stands.models.values(), known_by=known_by, visitors=visitors, progress=progress
+        history,
+        task,
+        split,
+        stands.models.values(),
+        known_by=known_by,
+        visitors=visitors,
+        more=beside.columns,
+        progress=progress,
     )
     train_data, test_data = (data.select(prepared.own) for data in (prepared.train, prepared.test))
     record = fit(train_data, test_data, settings=settings, train_to=split.train_to, visitors=prepared.visitors)
@@ -110,7 +128,7 @@ def fit(
     ablation = None
     if ablate:
         ablation = evaluate.ablation(train_data, test_data, evaluate.history_subsets(train_data), settings)
-    found = review(record, prepared, stands, waived=waivers(store.uri, store.name))
+    found = review(record, prepared, stands, waived=waivers(store.uri, store.name), wanted=beside)
     return keep(record, store, found), ablation
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.common import Place, WorkspaceOption, emit, home, narrator, progress, say, tracking_uri
+from commands.reviewing import TunedOption, params, wanted
 
 if TYPE_CHECKING:
     from training.retrain import Outcome
@@ -19,6 +20,7 @@ def retrain(
     workspace: WorkspaceOption = None,
     if_drifted: Annotated[bool, typer.Option("--if-drifted", help="Only where columns or outcomes moved.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and judge, but keep nothing.")] = False,
+    tuned: TunedOption = False,
     seed: int = 0,
 ) -> None:
     """Train on all that is known by now, judge beside the champion, promote or keep.
@@ -32,7 +34,7 @@ def retrain(
     name = place.workspace.model_name(task)
     try:
         with alone(home() / "locks" / f"retrain-{name}.lock"), progress() as bar:
-            outcome = _run(place, task, narrator(bar, task), if_drifted, dry_run, seed)
+            outcome = _run(place, task, narrator(bar, task), if_drifted, dry_run, tuned, seed)
     except BusyError as error:
         emit({"task": task, "outcome": "busy", "why": str(error)})
         raise typer.Exit(BUSY) from None
@@ -51,7 +53,7 @@ def retrain(
     emit(asdict(outcome))
 
 
-def _run(place: Place, task: str, told: Any, if_drifted: bool, dry_run: bool, seed: int) -> "Outcome":
+def _run(place: Place, task: str, told: Any, if_drifted: bool, dry_run: bool, tuned: bool, seed: int) -> "Outcome":
     from training.fit import Settings
     from training.retrain import Asked
     from training.retrain import retrain as run
@@ -59,5 +61,6 @@ def _run(place: Place, task: str, told: Any, if_drifted: bool, dry_run: bool, se
 
     declared = place.workspace.catalog.task(task)
     store = open_store(tracking_uri(), str(home() / "mlartifacts"), place.workspace.model_name(task))
-    settings = Settings(seed=seed, progress=told)
-    return run(Asked(place.history(), declared, store, settings, if_drifted=if_drifted, dry_run=dry_run))
+    settings = Settings(seed=seed, progress=told, params=params(store.name, tuned))
+    beside = wanted(place, task, peers=False)
+    return run(Asked(place.history(), declared, store, settings, if_drifted=if_drifted, dry_run=dry_run, wanted=beside))

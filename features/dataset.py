@@ -9,7 +9,7 @@ import pandas as pd
 from features.conditions import DeclarationError, Event, duration
 from features.declare import Calendar, Feature, Label, Task
 from features.engine.columns import EVER_AGO, FOREVER
-from features.engine.frame import observed_to
+from features.engine.frame import observed_to, present_parent
 from features.engine.plan import COUNT, Emission, compile_event, compile_plan
 from features.history import History
 from features.objection import never_used
@@ -48,8 +48,15 @@ class Dataset:
     fingerprint: str
     observed: np.ndarray | None = None
     """(n,) int64: until when the labels' sources are covered without a gap after the cutoff (``None``: for ever)."""
+    together: np.ndarray | None = None
+    """(n,) int64: with whom the entity decides (its last account, say), itself where there is nobody (``None``: all)."""
     objected: int = 0
     """How many pairs were not drawn because the entity objects to profiling."""
+
+    @property
+    def groups(self) -> np.ndarray:
+        """(n,) int64: who stands and falls together. Rows of one group are never on both sides of a fold."""
+        return self.entity if self.together is None else self.together
 
     def followed(self) -> np.ndarray:
         """(n,) int64 microseconds of mature follow-up: from ``cutoff + gap`` to ``seen`` less the label delay.
@@ -65,6 +72,14 @@ class Dataset:
         """The same pairs and outcomes with only the named features, in their declared order."""
         features = tuple(f for f in self.features if f.name in columns)
         return replace(self, features=features, X=self.X[[f.name for f in features]])
+
+    def rows(self, chosen: np.ndarray) -> "Dataset":
+        """Only the pairs at these indices, or where this mask is true."""
+        outcomes = tuple(replace(o, ending=o.ending[chosen], after=o.after[chosen]) for o in self.outcomes)
+        observed = None if self.observed is None else self.observed[chosen]
+        together = None if self.together is None else self.together[chosen]
+        entity, cutoff, X = self.entity[chosen], self.cutoff[chosen], self.X.iloc[np.arange(len(self.X))[chosen]]
+        return replace(self, entity=entity, cutoff=cutoff, X=X, outcomes=outcomes, observed=observed, together=together)
 
     def edges(self) -> np.ndarray:
         """(k,) int64 upper edges of the task's follow-up periods, in microseconds after ``cutoff + gap``."""
@@ -120,7 +135,17 @@ def labelled(
         seen=seen,
         fingerprint=history.fingerprint,
         observed=_observed(history, task, cutoff),
+        together=_together(history, task, entity, cutoff),
     )
+
+
+def _together(history: History, task: Task, entity: np.ndarray, cutoff: np.ndarray) -> np.ndarray | None:
+    """What each entity belonged to at its last cutoff: one group an entity, wherever it moved."""
+    if task.together is None:
+        return None
+    last = np.array(pd.Series(cutoff).groupby(entity).transform("max"), np.int64)
+    parent, present = present_parent(history.parents(task.entity, task.together), entity, last, last)
+    return np.where(present, parent, entity)
 
 
 def _left_out(objecting: np.ndarray) -> str:

@@ -82,6 +82,8 @@ class Catalog:
         for rule in task.eligible:
             rule.check(named[rule.feature], place)
         above = self.above(task.entity)
+        if task.together is not None and task.together not in above:
+            raise DeclarationError(f"{place}: no link leads from '{task.entity}' to '{task.together}'")
         for feature in (*self.task_features(task), *(named[rule.feature] for rule in task.eligible)):
             reached = feature.of or feature.via
             if reached and reached not in above:

@@ -74,6 +74,9 @@ class Task:
     period follows the last edge and ends when the ending comes. A period teaches iff its end + ``label_delay``
     has passed at the training instant.
 
+    ``together``: the type of key whose members decide together, a household or a firm: they are kept on one side of
+    every fold, and counted as one where it is asked how sure a figure is.
+
     What a reviewer holds a model against: ``ceiling``, an AUC nobody believes; ``lead``, the shortest time before an
     ending at which it can credibly be foreseen (within it, a near certain prediction means that the answer had already
     begun to show); ``slices``, features by whose values quality is reported apart; ``live``, the event just after which
@@ -92,6 +95,7 @@ class Task:
     features: tuple[str, ...] | None = None
     ceiling: float = 0.95
     lead: str = "1d"
+    together: str | None = None
     slices: tuple[str, ...] = ()
     live: Event | None = None
 

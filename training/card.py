@@ -48,6 +48,7 @@ def _about(
         *_who(train, test),
         *_data(model, train, test, review),
         *_figures(figures, review),
+        *_further(review),
         *_limits(train),
     ]
 
@@ -144,6 +145,11 @@ def _table(review: Review, horizon: str) -> Sequence[str]:
 
 def _number(value: float) -> str:
     return "" if pd.isna(value) else f"{value:.4f}"
+
+
+def _further(review: Review | None) -> list[str]:
+    notes = [note for part in review.parts for note in part.notes] if review else []
+    return ["### Worth, reasons and reach", "", *(f"- {note}." for note in notes), ""] if notes else []
 
 
 def _limits(train: Dataset) -> list[str]:

@@ -89,7 +89,7 @@ def fit_label(data: Dataset, encoded: np.ndarray, index: int, settings: Settings
             data.followed(),
             data.edges(),
             label=outcome.name,
-            groups=data.entity,
+            groups=data.groups,
             seed=settings.seed,
             passed=_passed(data),
             open_ended=data.task.open_ended,

@@ -121,7 +121,7 @@ def of(
     parts, ratios = [], []
     for column, values in held.items():
         names = _ordered(values, test.X[column])
-        rows, between = _by_column(column, values, names, figures, test.entity, draws, seed)
+        rows, between = _by_column(column, values, names, figures, test.groups, draws, seed)
         parts.append(rows)
         ratios.append(between)
     return Reach(

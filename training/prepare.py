@@ -1,6 +1,6 @@
 """What a model is fitted on and judged by: its own rows, and all that is laid beside them for the review."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from features.conditions import DeclarationError
@@ -63,9 +63,12 @@ def prepare(
     *,
     known_by: int | None = None,
     visitors: bool = True,
+    more: Sequence[str] = (),
     progress: Progress = lambda words: None,
 ) -> Prepared:
     """The rows of a split; train labels are those known by ``known_by`` (by default the split's T).
+
+    ``more``: further columns the test rows shall have, where they are declared.
 
     Raises `PrepareError` where one of ``others`` reads what is no longer declared, and what building raises.
     """
@@ -79,9 +82,10 @@ def prepare(
             f"a champion or reference reads '{gone[0]}', which is no longer declared: declare it, or change the alias"
         )
     features = tuple(declared[name] for name in wanted)
+    further = tuple(declared[name] for name in dict.fromkeys(more) if name in declared and name not in wanted)
     progress(f"{task.name}: features and labels")
     train = build(history, task, split.train_from, split.train_to, known_by, features)
-    test = build(history, task, split.test_from, split.test_to, history.end + 1, features)
+    test = build(history, task, split.test_from, split.test_to, history.end + 1, (*features, *further))
     unnamed = None
     if visitors and history.catalog.visitors:
         progress(f"{task.name}: visitors")

@@ -163,7 +163,7 @@ def of(
     if monthly not in test.X or test.X[monthly].isna().all():
         return Retention((), (f"no profit: what a customer is worth is read from '{monthly}', which is not held",))
     worth = value.customer_value(actions, test.X[monthly].fillna(test.X[monthly].median()).to_numpy())[scored.known]
-    X, groups = test.X[scored.known], test.entity[scored.known]
+    X, groups = test.X[scored.known], test.groups[scored.known]
     lists, notes = [], []
     for action in offers:
         may = _may(action, actions, X)

@@ -98,7 +98,7 @@ def audit(model: Model, test: Dataset, label: str, *, rows: int = ROWS, donors: 
         )
     rng = np.random.default_rng(seed)
     drawn = np.sort(rng.permutation(len(test.X))[:rows])
-    X, customers = test.X[list(model.features)].iloc[drawn], test.entity[drawn]
+    X, customers = test.X[list(model.features)].iloc[drawn], test.groups[drawn]
     began = perf_counter()
     said = effects(model, X, label)
     between = perf_counter()

@@ -18,6 +18,7 @@ from models.waivers import waivers
 from training.drift import Drift
 from training.fit import Settings
 from training.gates import Check, Margins, Verdict
+from training.parts import Wanted
 from training.prepare import prepare, standing
 from training.review import Review, moved, read_back, review, spoken
 from training.run import TrainRecord, noted, train
@@ -65,6 +66,7 @@ class Asked:
     if_drifted: bool = False
     dry_run: bool = False
     visitors: bool = True
+    wanted: Wanted = field(default_factory=Wanted)
 
 
 def retrain(asked: Asked) -> Outcome:
@@ -75,7 +77,9 @@ def retrain(asked: Asked) -> Outcome:
     stands = standing(store)
     fed(history, history.catalog.task_features(task))
     split = windows(task, history.start, history.end)
-    prepared = prepare(history, task, split, stands.models.values(), visitors=asked.visitors, progress=say)
+    prepared = prepare(
+        history, task, split, stands.models.values(), visitors=asked.visitors, more=asked.wanted.columns, progress=say
+    )
     told = spoken(stands, prepared.test)
     drift = moved(stands, told, prepared)
     number = stands.versions.get("champion")
@@ -91,7 +95,7 @@ def retrain(asked: Asked) -> Outcome:
     )
     say(f"{task.name}: judging")
     waived = waivers(store.uri, store.name)
-    found = review(record, prepared, stands, told=told, margins=asked.margins, waived=waived)
+    found = review(record, prepared, stands, told=told, margins=asked.margins, waived=waived, wanted=asked.wanted)
     verdict = found.verdict
     result = Outcome(task.name, KEPT, verdict.words, number, drift=drift, checks=verdict.checks)
     unnamed = _judge_visitors(record, asked)

@@ -15,6 +15,7 @@ from training import evaluate, gates, slices
 from training.drift import Drift, drift
 from training.evaluate import Scored
 from training.gates import Check, Margins, Verdict, Window
+from training.parts import Part, Wanted, parts
 from training.prepare import Prepared, Standing
 from training.run import TrainRecord
 from training.slices import Slice
@@ -39,15 +40,18 @@ class Review:
     worse: tuple[str, ...] = ()
     drift: Drift | None = None
     assumed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
 
     def figures(self) -> dict[str, float]:
-        """``live.<label>.<horizon>.<metric>`` of the other ways of asking, and ``champion. ...`` of those beside."""
+        """``live.<label>.<horizon>.<metric>`` of other ways of asking, ``champion. ...`` of those beside, the parts'."""
         found: dict[str, float] = {}
         for (model, sampler), rows in self.beside.groupby(["model", "sampler"], sort=False):
             place = sampler if model == THIS else model
             if (model, sampler) != (THIS, self.beside.sampler.iloc[0]) and sampler != UNNAMED:
                 figures = evaluate.flat(rows.drop(columns=["model", "sampler"]))
                 found |= {f"{place}.{name}": value for name, value in figures.items()}
+        for part in self.parts:
+            found |= part.figures
         return found
 
 
@@ -59,10 +63,11 @@ def review(
     told: Told | None = None,
     margins: Margins | None = None,
     waived: Mapping[str, str] | None = None,
+    wanted: Wanted | None = None,
 ) -> Review:
     """The review of a fitted model; ``told``: what the standing models said of the test rows, if that is known already.
 
-    ``waived``: check -> who decided that it shall not refuse, and why.
+    ``waived``: check -> who decided that it shall not refuse, and why; ``wanted``: what else to lay out.
     """
     margins = replace(margins or Margins(), ceiling=record.train.task.ceiling)
     told = spoken(standing, prepared.test) if told is None else told
@@ -76,6 +81,7 @@ def review(
         worse=worse,
         drift=moved(standing, told, prepared),
         assumed=prepared.assumed,
+        parts=parts(record, prepared, tuple(_headline(record)), wanted) if wanted else (),
     )
 
 
@@ -94,7 +100,7 @@ def judged(record: TrainRecord, prepared: Prepared, told: Told, margins: Margins
         window = Window(
             scored.y,
             scored.p,
-            prepared.test.entity[scored.known],
+            prepared.test.groups[scored.known],
             {name: s.p for name, s in _same(told, scored).items()},
             slices.values_of(prepared.test.X[scored.known], _columns(prepared.test)),
             record.test.X[scored.known],
@@ -143,7 +149,7 @@ def _columns(test: Dataset) -> Sequence[str]:
 def _slices(scored: Scored, test: Dataset, told: Told) -> list[Slice]:
     champion = _same(told, scored).get("champion")
     values = slices.values_of(test.X[scored.known], _columns(test))
-    return slices.by_slice(scored.y, scored.p, test.entity[scored.known], values, champion.p if champion else None)
+    return slices.by_slice(scored.y, scored.p, test.groups[scored.known], values, champion.p if champion else None)
 
 
 def _soon(test: Dataset, scored: Scored) -> np.ndarray:

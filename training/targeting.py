@@ -20,7 +20,7 @@ def of(scored: Sequence[Scored], test: Dataset, horizon: object) -> dict[str, fl
     for one in scored:
         if one.horizon == horizon and one.y.any() and not one.y.all():
             value = test.X[VALUE].to_numpy(np.float64)[one.known] if VALUE in test.X else None
-            figures = top(one.y, one.p, value) | intervals(one.y, one.p, test.entity[one.known])
+            figures = top(one.y, one.p, value) | intervals(one.y, one.p, test.groups[one.known])
             found |= {f"{one.label}.{one.horizon}.{name}": figure for name, figure in figures.items()}
     return found
 

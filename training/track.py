@@ -181,3 +181,7 @@ def _log_review(review: Review, folder: Path) -> None:
     (folder / "verdict.json").write_text(json.dumps([asdict(c) for c in review.verdict.checks], indent=1) + "\n")
     review_plots.draw_beside(review.beside, folder / "plots" / "beside.png")
     review_plots.draw_slices(review.slices, folder / "plots")
+    for part in review.parts:
+        for name, table in part.tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        part.draw(folder / "plots")

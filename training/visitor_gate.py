@@ -36,7 +36,7 @@ def _windows(visitors: VisitorRecord, beside: Model | None, horizon: str) -> lis
     theirs = evaluate.score(beside, given.select(beside.features)) if beside else []
     said = {(s.label, s.horizon): s.p for s in theirs}
     return [
-        (s.label, Window(s.y, s.p, given.entity[s.known], _others(said.get((s.label, s.horizon)))))
+        (s.label, Window(s.y, s.p, given.groups[s.known], _others(said.get((s.label, s.horizon)))))
         for s in mine
         if s.horizon == horizon
     ]
@@ -47,7 +47,7 @@ def _named(visitors: VisitorRecord, beside: Model | None) -> list[tuple[str, Win
     mine = named_soon(visitors.model, asked)[-1]
     known = beside and NAMED in beside.labels
     theirs = named_soon(beside, asked.select(beside.features))[-1].p if beside and known else None
-    return [(NAMED, Window(mine.y, mine.p, asked.entity[mine.known], _others(theirs)))]
+    return [(NAMED, Window(mine.y, mine.p, asked.groups[mine.known], _others(theirs)))]
 
 
 def _others(p: np.ndarray | None) -> Mapping[str, np.ndarray]:

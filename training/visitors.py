@@ -128,7 +128,7 @@ def known_share(asked: Dataset, encoded: np.ndarray, settings: Settings) -> floa
     named = mature & (outcome.ending > 0)
     chances = []
     for held in (0, 1):
-        trees = fit_label(_rows(asked, half != held), encoded[half != held], 0, settings)
+        trees = fit_label(asked.rows(half != held), encoded[half != held], 0, settings)
         chances.append(trees.curve(encoded[named & (half == held)])[:, -1])
     return float(np.clip(np.concatenate(chances).mean(), 1e-6, 1.0))
 
@@ -137,12 +137,6 @@ def named_soon(model: Model, asked: Dataset) -> list[Scored]:
     """`NAMED` against what can be seen: the chance of being a customer *and* soon named."""
     share = model.manifest.labels[NAMED].known_share
     return [replace(s, p=s.p * share) for s in evaluate.score(model, asked)]
-
-
-def _rows(data: Dataset, chosen: np.ndarray) -> Dataset:
-    (outcome,) = data.outcomes
-    outcome = replace(outcome, ending=outcome.ending[chosen], after=outcome.after[chosen])
-    return replace(data, entity=data.entity[chosen], cutoff=data.cutoff[chosen], X=data.X[chosen], outcomes=(outcome,))
 
 
 def _with_base(model: Model, label: str, encoded: np.ndarray) -> LabelSpec:

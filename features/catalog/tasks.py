@@ -30,6 +30,7 @@ CHURN = Task(
     periods=("30d", "60d", "90d"),
     label_delay="3d",
     features=SHORTLIST,
+    together="account",
     slices=_SLICES,
     live=_CALL,
 )
@@ -43,6 +44,7 @@ NEEDS_TASK = Task(
     periods=("60d",),
     label_delay="3d",
     features=SHORTLIST,
+    together="account",
     slices=_SLICES,
     live=_CALL,
 )
