@@ -61,7 +61,11 @@ _PUBLIC = {
     "who": "features.identity.told.who",
     "prepare": "training.prepare",
     "review": "training.review",
+    "standing": "training.prepare",
     "train": "training.run",
+    "train_on": "training.run",
+    "Wanted": "training.parts",
+    "open_store": "training.store",
     "track": "training.track",
     "Registry": "models.registry",
 }

@@ -96,8 +96,7 @@ def fit(
     from training.fit import Settings
     from training.prepare import Standing, prepare, standing
     from training.review import review
-    from training.run import noted
-    from training.run import train as fit
+    from training.run import noted, train_on
     from training.split import windows
     from training.store import open_store
     from training.track import keep
@@ -122,12 +121,11 @@ def fit(
         more=beside.columns,
         progress=progress,
     )
-    train_data, test_data = (data.select(prepared.own) for data in (prepared.train, prepared.test))
-    record = fit(train_data, test_data, settings=settings, train_to=split.train_to, visitors=prepared.visitors)
+    record = train_on(prepared, settings)
     record = noted(record, gone) if gone else record
     ablation = None
     if ablate:
-        ablation = evaluate.ablation(train_data, test_data, evaluate.history_subsets(train_data), settings)
+        ablation = evaluate.ablation(record.train, record.test, evaluate.history_subsets(record.train), settings)
     found = review(record, prepared, stands, waived=waivers(store.uri, store.name), wanted=beside)
     return keep(record, store, found), ablation
 

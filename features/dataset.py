@@ -49,7 +49,7 @@ class Dataset:
     observed: np.ndarray | None = None
     """(n,) int64: until when the labels' sources are covered without a gap after the cutoff (``None``: for ever)."""
     together: np.ndarray | None = None
-    """(n,) int64: with whom the entity decides (its last account, say), itself where there is nobody (``None``: all)."""
+    """(n,) int64: with whom the entity decides (its last account, say), or itself (``None``: everyone alone)."""
     objected: int = 0
     """How many pairs were not drawn because the entity objects to profiling."""
 

@@ -69,7 +69,8 @@ def fit(
     """
     problem = _Problem.of(P, target, period, periods, weight, age)
     tried = [(step, shock) for step in STEPS for shock in SHOCKS]
-    thetas, evidence = [], []
+    thetas: list[np.ndarray] = []
+    evidence: list[float] = []
     for step, shock in tried:
         theta, said = problem.solve(step, shock, thetas[-1] if thetas else None)
         thetas.append(theta)

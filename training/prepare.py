@@ -33,10 +33,12 @@ class Standing:
 class Prepared:
     """``own``: the columns the task's model reads; ``train`` and ``test`` also have those of others and of slices.
 
+    ``train_to``: T, UTC microseconds.
     ``live``: test rows just after the event at which live calls ask, where the task names one and it came.
     """
 
     own: tuple[str, ...]
+    train_to: int
     train: Dataset = field(repr=False)
     test: Dataset = field(repr=False)
     live: Dataset | None = field(default=None, repr=False)
@@ -94,7 +96,7 @@ def prepare(
             build_visitors(history, task, split.test_from, split.test_to, history.end + 1),
         )
     live = _live(history, task, split, own)
-    return Prepared(tuple(f.name for f in own), train, test, live, unnamed, history.assumed)
+    return Prepared(tuple(f.name for f in own), split.train_to, train, test, live, unnamed, history.assumed)
 
 
 def _live(history: History, task: Task, split: Windows, own: tuple[Feature, ...]) -> Dataset | None:

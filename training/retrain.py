@@ -21,7 +21,7 @@ from training.gates import Check, Margins, Verdict
 from training.parts import Wanted
 from training.prepare import prepare, standing
 from training.review import Review, moved, read_back, review, spoken
-from training.run import TrainRecord, noted, train
+from training.run import TrainRecord, noted, train_on
 from training.split import windows
 from training.store import Store
 from training.track import keep
@@ -85,14 +85,7 @@ def retrain(asked: Asked) -> Outcome:
     number = stands.versions.get("champion")
     if asked.if_drifted and drift and not drift.found:
         return Outcome(task.name, KEPT, drift.words, number, drift=drift, seconds=time.monotonic() - begun)
-    own = prepared.own
-    record = train(
-        prepared.train.select(own),
-        prepared.test.select(own),
-        settings=asked.settings,
-        train_to=split.train_to,
-        visitors=prepared.visitors,
-    )
+    record = train_on(prepared, asked.settings)
     say(f"{task.name}: judging")
     waived = waivers(store.uri, store.name)
     found = review(record, prepared, stands, told=told, margins=asked.margins, waived=waived, wanted=asked.wanted)

@@ -43,7 +43,7 @@ class Review:
     parts: tuple[Part, ...] = ()
 
     def figures(self) -> dict[str, float]:
-        """``live.<label>.<horizon>.<metric>`` of other ways of asking, ``champion. ...`` of those beside, the parts'."""
+        """``live.<label>.<horizon>.<metric>`` of other ways of asking, ``champion. ...`` of those beside, and parts."""
         found: dict[str, float] = {}
         for (model, sampler), rows in self.beside.groupby(["model", "sampler"], sort=False):
             place = sampler if model == THIS else model

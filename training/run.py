@@ -12,6 +12,7 @@ from models.hazard import LabelError
 from training import evaluate
 from training.evaluate import Scored
 from training.fit import Settings, fit, instant
+from training.prepare import Prepared
 from training.visitors import VisitorRecord, train_visitors
 
 
@@ -81,6 +82,12 @@ def train(
         model, train_data, test_data, settings, tuple(scored), detail, evaluate.headline(detail), retrospective
     )
     return record if visitors is None else _with_visitors(record, *visitors)
+
+
+def train_on(prepared: Prepared, settings: Settings | None = None) -> TrainRecord:
+    """As `train`, of rows made by `training.prepare.prepare`: the model reads its own columns of them."""
+    train_data, test_data = (data.select(prepared.own) for data in (prepared.train, prepared.test))
+    return train(train_data, test_data, settings=settings, train_to=prepared.train_to, visitors=prepared.visitors)
 
 
 def _with_visitors(record: TrainRecord, train_data: VisitorData, test_data: VisitorData) -> TrainRecord:
