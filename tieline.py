@@ -67,6 +67,7 @@ _PUBLIC = {
     "Wanted": "training.parts",
     "open_store": "training.store",
     "track": "training.track",
+    "card": "training.card",
     "Registry": "models.registry",
 }
 _OURS = {"features", "models", "training", "serving"}
