@@ -1,6 +1,7 @@
 """A model on disk: a folder of text, JSON and hashes, in which nothing is ever unpickled.
 
-``model.json`` says everything but the trees, ``booster_<label>.txt`` holds a label's trees as LightGBM text and
+``model.json`` says everything but the trees, ``booster_<label>.txt``, or one of them per period, holds a label's trees
+as LightGBM text and
 ``MLmodel`` tells MLflow how to use it (`models.flavor`) and
 ``hashes.json`` the SHA-256 of each of those files. The SHA-256 of ``hashes.json`` is the model's id, so one short text
 stands for every byte. Loading refuses a folder in which anything is missing, changed, unknown or not a plain file.
@@ -24,7 +25,7 @@ from models.encode import Encoder
 from models.flavor import FLAVOR, flavor
 from models.hazard import DAY, Fitted, Hazard
 
-FORMAT: Literal[2] = 2
+FORMAT: Literal[3] = 3
 MANIFEST, HASHES = "model.json", "hashes.json"
 
 
@@ -68,14 +69,14 @@ class Bands(_Strict):
 
 
 class LabelSpec(_Strict):
-    """One label: its trees, how they are recalibrated, and what fitting saw.
+    """One label: files of its trees (one a period, or one for all), how they are recalibrated, and what fitting saw.
 
     ``edges``: periods of its own, where they are not the model's. ``known_share``: the share of its events that ever
     come to be known; what the trees tell is the chance of a known one, and is divided by it. ``base``: the mean curve
     over the training rows, for those of whom nothing is known (empty: not kept).
     """
 
-    booster: str
+    boosters: tuple[str, ...] = Field(min_length=1)
     classes: int = Field(ge=2, le=3)
     calibration: Calibration
     bands: Bands
@@ -88,7 +89,7 @@ class LabelSpec(_Strict):
 class Manifest(_Strict):
     """What `Model` is, apart from the trees. Durations and instants are in microseconds (UTC)."""
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     task: str
     entity: str
     features: tuple[FeatureSpec, ...]
@@ -113,6 +114,8 @@ class Manifest(_Strict):
             _check_edges(self.edges_of(name))
             periods = len(self.edges_of(name)) + self.open_ended
             _check_calibration(name, label, periods)
+            if len(label.boosters) not in (1, periods):
+                raise ValueError(f"label '{name}': there must be one booster, or {periods}, one per period")
             if label.base and len(label.base) != periods:
                 raise ValueError(f"label '{name}': the base rates must be {periods}, one per period")
         return self
@@ -205,13 +208,19 @@ class Model:
         return "medium" if probability >= bands.medium else "low"
 
 
+def booster_files(label: str, count: int) -> tuple[str, ...]:
+    """What the files of a label's boosters are called."""
+    return (f"booster_{label}.txt",) if count == 1 else tuple(f"booster_{label}_{k}.txt" for k in range(count))
+
+
 def save(model: Model, folder: Path) -> str:
     """The id of the model after writing it to ``folder``, which must be new or empty."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise BundleError(f"{folder} is not empty; a model is written to a folder of its own")
     for label, spec in model.manifest.labels.items():
-        (folder / spec.booster).write_bytes(model.hazards[label].booster.model_to_string().encode())
+        for name, booster in zip(spec.boosters, model.hazards[label].boosters, strict=True):
+            (folder / name).write_bytes(booster.model_to_string().encode())
     (folder / MANIFEST).write_text(model.manifest.model_dump_json(indent=1))
     answers = [name for label in model.manifest.labels for name in model.manifest.answers_of(label)]
     (folder / FLAVOR).write_text(flavor([(f.name, f.kind) for f in model.manifest.features], answers))
@@ -255,21 +264,24 @@ def _manifest(path: Path) -> Manifest:
 
 def _hazard(folder: Path, manifest: Manifest, label: str) -> Hazard:
     spec = manifest.labels[label]
-    path = folder / spec.booster
-    if path.parent != folder or spec.booster not in _listed(folder):
-        raise BundleError(f"{folder / MANIFEST} names '{spec.booster}', which is not a file of this model")
+    boosters = tuple(_booster(folder, name, len(manifest.features) + 1, spec.classes) for name in spec.boosters)
+    return Hazard(boosters, spec.calibration, manifest.edges_of(label), manifest.open_ended, spec.classes, spec.fitted)
+
+
+def _booster(folder: Path, name: str, wanted: int, classes: int) -> lgb.Booster:
+    path = folder / name
+    if path.parent != folder or name not in _listed(folder):
+        raise BundleError(f"{folder / MANIFEST} names '{name}', which is not a file of this model")
     try:
         booster = lgb.Booster(model_str=path.read_text())
     except lgb.basic.LightGBMError as error:
         raise BundleError(f"{path} holds no LightGBM model: {error}") from None
-    wanted = len(manifest.features) + 1
     if booster.num_feature() != wanted:
         raise BundleError(f"{path} reads {booster.num_feature()} columns; {MANIFEST} gives it {wanted}")
-    classes = max(booster.num_model_per_iteration(), 2)
-    if classes != spec.classes:
-        raise BundleError(f"{path} tells {classes} classes apart; {MANIFEST} says {spec.classes}")
-    edges = manifest.edges_of(label)
-    return Hazard(booster, spec.calibration, edges, manifest.open_ended, spec.classes, spec.fitted)
+    found = max(booster.num_model_per_iteration(), 2)
+    if found != classes:
+        raise BundleError(f"{path} tells {found} classes apart; {MANIFEST} says {classes}")
+    return booster
 
 
 def _verify(folder: Path) -> None:

@@ -1,10 +1,11 @@
 """The one estimator: a discrete-time hazard with competing endings, over stacked person-periods.
 
-One LightGBM booster reads the features and the period and gives the probabilities of "nothing", "the event" and, where
-there are any, "a competing ending" within the period, given that none came before. They are recalibrated out of fold
-and multiplied into the cumulative incidence. Because a period teaches as soon as *it* has passed, recent rows teach
-about the near future long before their final answer is known (see `models.periods`); a model of final answers would
-have to wait, or learn only from those that ended fast.
+LightGBM reads the features and gives the probabilities of "nothing", "the event" and, where there are any, "a competing
+ending" within a period, given that none came before. What foretells an ending next week is not what foretells one in
+three months, so each period has trees of its own, unless endings are too few: then one booster reads the period too.
+The probabilities are recalibrated out of fold and multiplied into the cumulative incidence. Because a period teaches as
+soon as *it* has passed, recent rows teach about the near future long before their final answer is known (see
+`models.periods`); a model of final answers would have to wait, or learn only from those that ended fast.
 """
 
 import os
@@ -31,7 +32,8 @@ class Params:
     """How a booster is grown; sane and untuned.
 
     ``rounds`` is the most, the folds say when to stop. ``most_periods``: how many person-periods are read at most, see
-    `models.periods.thin`. ``num_threads`` 0: one per 200,000 person-periods, as more only wait for each other.
+    `models.periods.thin`. ``apart``: how many endings each period must have for trees of their own. ``num_threads`` 0:
+    one per 200,000 person-periods, as more only wait for each other.
     """
 
     num_leaves: int = 31
@@ -43,6 +45,7 @@ class Params:
     patience: int = 30
     folds: int = 3
     most_periods: int = 300_000
+    apart: int = 1_000
     num_threads: int = 0
 
     def lightgbm(self, classes: int, rows: int, seed: int) -> dict[str, object]:
@@ -69,7 +72,7 @@ class Params:
 @dataclass(frozen=True)
 class Fitted:
     """What fitting saw: rows, mature person-periods, how many of these were read, events and competing endings among
-    them, rounds grown, and the loss out of fold (mean log-loss of a person-period).
+    them, rounds grown (by all boosters), and the loss out of fold (mean log-loss of a person-period).
 
     ``whole``: the columns of ``X`` that were missing in none of the person-periods read, so that what a missing value
     means could not be learned.
@@ -87,9 +90,12 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Hazard:
-    """A fitted label. ``edges`` in microseconds; ``classes`` is 2, or 3 with competing endings."""
+    """A fitted label. ``edges`` in microseconds; ``classes`` is 2, or 3 with competing endings.
 
-    booster: lgb.Booster = field(repr=False)
+    ``boosters``: one per period, or one for all; each reads the features and the period.
+    """
+
+    boosters: tuple[lgb.Booster, ...] = field(repr=False)
     calibration: Calibration
     edges: tuple[int, ...]
     open_ended: bool
@@ -106,8 +112,16 @@ class Hazard:
         parts = [self._curve(X[i : i + _CHUNK]) for i in range(0, len(X), _CHUNK)]
         return np.concatenate(parts) if parts else np.empty((0, self.periods))
 
+    def told(self, X: np.ndarray, **options: object) -> np.ndarray:
+        """(periods * n, ...) what the boosters predict for ``X`` (n, f) by period, with options of LightGBM."""
+        stacked = repeat(X, self.periods)
+        if len(self.boosters) == 1:
+            return np.asarray(self.boosters[0].predict(stacked, **options))
+        parts = np.split(stacked, self.periods)
+        return np.concatenate([b.predict(part, **options) for b, part in zip(self.boosters, parts, strict=True)])
+
     def _curve(self, X: np.ndarray) -> np.ndarray:
-        P = probabilities(self.booster, repeat(X, self.periods))
+        P = _with_nothing(self.told(X))
         period = np.repeat(np.arange(self.periods), len(X))
         P = self.calibration.apply(P, period).reshape(self.periods, len(X), self.classes)
         event = P[:, :, EVENT].T
@@ -117,7 +131,10 @@ class Hazard:
 
 def probabilities(booster: lgb.Booster, X: np.ndarray, rounds: int | None = None) -> np.ndarray:
     """(m, classes) a booster's probabilities, "nothing" first, for binary and multiclass boosters alike."""
-    P = np.asarray(booster.predict(X, num_iteration=rounds))
+    return _with_nothing(np.asarray(booster.predict(X, num_iteration=rounds)))
+
+
+def _with_nothing(P: np.ndarray) -> np.ndarray:
     return P if P.ndim == 2 else np.column_stack([1.0 - P, P])
 
 
@@ -146,17 +163,39 @@ def fit(
     _check_groups(groups, params.folds, label)
     counts = np.bincount(periods.target, minlength=3)
     used, weight = thin(periods, params.most_periods, seed)
+    classes = 3 if counts[COMPETING] else 2
     data = _Data(X, used, weight, folds(groups[used.row], params.folds, seed))
-    grow = params.lightgbm(3 if counts[COMPETING] else 2, len(used), seed)
-    P, rounds, loss = _out_of_fold(data, grow, params)
+    P, boosters, rounds, losses = np.empty((len(used), classes)), [], 0, 0.0
+    for chosen in _parts(used, periods, params):
+        part = data.part(chosen)
+        grow = params.lightgbm(classes, len(chosen), seed)
+        P[chosen], grown, loss = _out_of_fold(part, grow, params)
+        # Reading the text back makes the fitted trees the very ones a saved model will have.
+        boosters.append(lgb.Booster(model_str=lgb.train(grow, part.lightgbm(), grown).model_to_string()))
+        rounds, losses = rounds + grown, losses + loss * weight[chosen].sum()
     once = weight / repetition(periods, groups, after - (followed if passed is None else passed))
     calibration = calibrate.fit(P, used.target, used.period, len(edges) + open_ended, once, used.age)
-    booster = lgb.train(grow, data.lightgbm(), rounds)
     whole = tuple(np.flatnonzero(~np.isnan(X[np.unique(used.row)]).any(axis=0)).tolist())
-    fitted = Fitted(len(X), len(periods), len(used), int(counts[EVENT]), int(counts[COMPETING]), rounds, loss, whole)
-    # Reading the text back makes the fitted trees the very ones a saved model will have.
-    booster = lgb.Booster(model_str=booster.model_to_string())
-    return Hazard(booster, calibration, tuple(edges.tolist()), open_ended, P.shape[1], fitted)
+    fitted = Fitted(
+        len(X),
+        len(periods),
+        len(used),
+        int(counts[EVENT]),
+        int(counts[COMPETING]),
+        rounds,
+        losses / weight.sum(),
+        whole,
+    )
+    return Hazard(tuple(boosters), calibration, tuple(edges.tolist()), open_ended, classes, fitted)
+
+
+def _parts(used: Periods, periods: Periods, params: Params) -> list[np.ndarray]:
+    """Which person-periods share trees: those of each period where all have endings enough, or else all."""
+    kinds = np.unique(periods.period)
+    endings = np.bincount(periods.period[periods.target != 0], minlength=len(kinds))
+    if len(kinds) > 1 and (endings >= params.apart).all():
+        return [np.flatnonzero(used.period == k) for k in kinds]
+    return [np.arange(len(used))]
 
 
 @dataclass(frozen=True)
@@ -167,6 +206,10 @@ class _Data:
     periods: Periods
     weight: np.ndarray
     fold: np.ndarray
+
+    def part(self, chosen: np.ndarray) -> "_Data":
+        """Only these person-periods."""
+        return _Data(self.X, self.periods.select(chosen), self.weight[chosen], self.fold[chosen])
 
     def stacked(self, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
         """(m, f + 1) features and period of the chosen person-periods."""

@@ -32,6 +32,10 @@ class Periods:
     def __len__(self) -> int:
         return len(self.row)
 
+    def select(self, chosen: np.ndarray) -> "Periods":
+        """Only these."""
+        return Periods(self.row[chosen], self.period[chosen], self.target[chosen], self.age[chosen])
+
 
 def stack(
     ending: np.ndarray,
@@ -83,8 +87,7 @@ def thin(periods: Periods, most: int, seed: int) -> tuple[Periods, np.ndarray]:
     chance[quiet] = (most - np.sum(chance)) / max(np.sum(quiet), 1)
     chance = np.minimum(chance, 1.0)
     kept = np.flatnonzero(np.random.default_rng(seed).random(len(periods)) < chance)
-    taken = Periods(periods.row[kept], periods.period[kept], periods.target[kept], periods.age[kept])
-    return taken, 1.0 / chance[kept]
+    return periods.select(kept), 1.0 / chance[kept]
 
 
 def repetition(periods: Periods, groups: np.ndarray, instant: np.ndarray) -> float:

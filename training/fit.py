@@ -14,7 +14,7 @@ from features.conditions import duration
 from features.dataset import Dataset
 from features.declare import Feature
 from models import hazard
-from models.bundle import Bands, FeatureSpec, LabelSpec, Manifest, Model
+from models.bundle import Bands, FeatureSpec, LabelSpec, Manifest, Model, booster_files
 from models.encode import Encoder
 from models.hazard import Hazard, LabelError, Params
 
@@ -108,7 +108,7 @@ def describe(name: str, found: Hazard, sample: np.ndarray, shares: tuple[float, 
     """What a bundle says of a fitted label; ``sample``: encoded training rows."""
     medium, high = np.quantile(found.curve(sample)[:, -1], shares)
     return LabelSpec(
-        booster=f"booster_{name}.txt",
+        boosters=booster_files(name, len(found.boosters)),
         classes=found.classes,
         calibration=found.calibration,
         bands=Bands(medium=float(medium), high=float(high)),

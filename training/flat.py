@@ -137,7 +137,7 @@ def _held_out(table: FlatTable, held: np.ndarray, seed: int, sizes: Sequence[Par
     """Probabilities of the rows held out, by a model of the others, and each column's share of its gain."""
     rest = replace(table, X=table.X[~held], y=table.y[~held], groups=table.groups[~held])
     encoder, model = fit_table(rest, seed, [replace(size, num_threads=1) for size in sizes])
-    gain = model.booster.feature_importance("gain")[: len(table.X.columns)]
+    gain = model.boosters[0].feature_importance("gain")[: len(table.X.columns)]
     return model.curve(encoder.transform(table.X[held]))[:, -1], gain / max(gain.sum(), 1e-12)
 
 

@@ -109,7 +109,7 @@ def boosters(model: Model, train: Dataset, settings: Settings) -> list[Peer]:
 
     def one(question: _Question, threads: int) -> Peer:
         try:
-            found = _booster(encoded, question, train.entity, settings, threads)
+            found = _booster(encoded, question, train.groups, settings, threads)
         except LabelError as error:
             return _none(BOOSTER, question, str(error))
         predict = _Reads(model, found)

@@ -26,7 +26,7 @@ from scipy.stats import rankdata
 from features.dataset import Dataset
 from models.bundle import Model
 from models.hazard import Hazard
-from models.periods import COMPETING, EVENT, accumulate, repeat
+from models.periods import COMPETING, EVENT, accumulate
 from models.reasons import effects, group_names
 from training.bootstrap import mean_interval
 
@@ -230,8 +230,7 @@ def _log_odds(hazard: Hazard, encoded: np.ndarray) -> np.ndarray:
     """(n, periods, causes, f + 2) SHAP of each ending's log-odds against "nothing": the features, the period as one
     more feature, and the expectation.
     """
-    stacked = repeat(encoded, hazard.periods)
-    found = np.asarray(hazard.booster.predict(stacked, pred_contrib=True))
+    found = hazard.told(encoded, pred_contrib=True)
     width = encoded.shape[1] + 2
     if hazard.classes == 2:
         endings = found.reshape(hazard.periods, len(encoded), 1, width)

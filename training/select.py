@@ -110,7 +110,7 @@ def _gains(models: Sequence[Model]) -> dict[str, float]:
     for model in models:
         each = []
         for found in model.hazards.values():
-            gain = found.booster.feature_importance("gain")[: len(model.features)]
+            gain = sum(b.feature_importance("gain")[: len(model.features)] for b in found.boosters)
             each.append(gain / max(gain.sum(), 1e-12))
         shares.append(pd.Series(np.mean(each, axis=0), model.features))
     total = pd.concat(shares, axis=1).fillna(0.0).mean(axis=1)

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 from known_hazards import EDGES, known, staggered
 
-from models.bundle import Bands, FeatureSpec, LabelSpec, Manifest, Model
+from models.bundle import Bands, FeatureSpec, LabelSpec, Manifest, Model, booster_files
 from models.encode import Encoder
 from models.hazard import Params, fit
 
@@ -35,7 +35,7 @@ def small_model(open_ended: bool = False) -> Model:
         )
         hazards[label] = found
         specs[label] = LabelSpec(
-            booster=f"booster_{label}.txt",
+            boosters=booster_files(label, len(found.boosters)),
             classes=found.classes,
             calibration=found.calibration,
             bands=Bands(medium=0.2, high=0.4),

@@ -128,8 +128,8 @@ def test_another_format_is_named_whatever_else_is_in_it(folder: Path):
     change(folder, ["surprise"], 2)
     with pytest.raises(BundleError, match="surprise"):
         load(folder)
-    change(folder, ["format"], 3)
-    with pytest.raises(BundleError, match="format 3; this version reads format 2: train the model again"):
+    change(folder, ["format"], 2)
+    with pytest.raises(BundleError, match="format 2; this version reads format 3: train the model again"):
         load(folder)
 
 
