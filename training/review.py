@@ -163,7 +163,8 @@ def _beside(record: TrainRecord, prepared: Prepared, told: Told) -> pd.DataFrame
     parts = [(THIS, asked, record.detail)]
     parts += [(name, asked, evaluate.table(said)) for name, said in told.items()]
     if prepared.live is not None:
-        parts.append((THIS, LIVE, evaluate.table(evaluate.score(record.model, prepared.live))))
+        live = prepared.live.select(record.model.features)
+        parts.append((THIS, LIVE, evaluate.table(evaluate.score(record.model, live))))
     if record.visitors is not None:
         parts.append((THIS, UNNAMED, record.visitors.detail))
     return pd.concat([table.assign(model=who, sampler=sampler) for who, sampler, table in parts], ignore_index=True)
