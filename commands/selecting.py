@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from commands.common import JsonOption, Place, WorkspaceOption, check_suffix, emit, narrator, out, progress, say
+from commands.common import (
+    JsonOption,
+    Place,
+    WorkspaceOption,
+    check_suffix,
+    emit,
+    home,
+    narrator,
+    out,
+    progress,
+    say,
+    tracking_uri,
+)
 
 _PICTURES = (".png", ".svg", ".pdf")
 _LATER_DAYS = 61
@@ -25,7 +37,7 @@ def select(
     """Which of all candidate features the models need, and what quality each number of them gives.
 
     Fits and judges on cutoffs before those `tieline train` tests on. Nothing is changed: put the names it prints where
-    the catalogue says what its tasks read.
+    the catalogue says what its tasks read. The curve and the costs are kept as a run in MLflow.
     """
     check_suffix(plot, _PICTURES, "--plot")
     from features.conditions import DAY
@@ -33,11 +45,14 @@ def select(
     from features.told.asked import chosen
     from training import select as selection
     from training.fit import Settings
+    from training.select_track import keep
     from training.split import windows
+    from training.store import open_store
 
     place = Place.of(workspace)
     catalog = place.workspace.catalog
     declared = [catalog.task(name) for name in tasks or [task.name for task in catalog.tasks]]
+    store = open_store(tracking_uri(), str(home() / "mlartifacts"), place.workspace.model_name("selection"))
     history, pairs = place.history(), []
     with progress() as bar:
         told = narrator(bar, "select")
@@ -53,6 +68,7 @@ def select(
                 )
             )
         found = selection.choose(pairs, Settings(seed=seed, progress=told), budget=budget)
+        run_id = keep(found, store, [task.name for task in declared], history.fingerprint)
     console = say if as_json else out
     curve = Table("task", "variables", "horizon", "auc", "brier", "observed / expected")
     for row in found.curve.to_dict(orient="records"):
@@ -64,10 +80,11 @@ def select(
         kept.add_row(name, f"{found.gains[name]:.1%}", f"{found.lost[name]:+.4f}")
     console.print(kept)
     console.print(f"{len(found.twins)} twins left for a column that ranks everybody alike")
+    console.print(f"kept in MLflow: experiment '{store.name}', run {run_id}")
     if plot:
         from training.select_plots import draw
 
         console.print(f"drawn: {draw(found, plot)}", soft_wrap=True, highlight=False)
     if as_json:
         said = {"kept": found.kept, "gains": found.gains, "lost": found.lost, "twins": found.twins}
-        emit(said | {"curve": json.loads(found.curve.to_json(orient="records"))})
+        emit(said | {"run_id": run_id, "curve": json.loads(found.curve.to_json(orient="records"))})

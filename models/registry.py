@@ -220,9 +220,10 @@ class Registry:
 
 
 def quiet() -> None:
-    """Keep the messages of database migrations off the terminal; warnings still show."""
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry"):
+    """Keep the messages of database migrations off the terminal, and the tracebacks of errors we raise in words."""
+    for name in ("alembic", "mlflow.store.model_registry"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 @contextmanager

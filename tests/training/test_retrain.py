@@ -259,6 +259,36 @@ def test_killed_at_any_moment_it_leaves_a_champion_and_the_next_succeeds(home: H
     assert champion(home, "churn") >= 1
 
 
+def limited(home: Home, kilobytes: int, **more: str) -> subprocess.CompletedProcess:
+    """The command where no file may grow beyond that: what a full disk does, without filling one."""
+    words = ["bash", "-c", f"ulimit -f {kilobytes}; exec {sys.executable} tieline.py retrain churn"]
+    env = {**os.environ, "TIELINE_HOME": str(home.folder), **more}
+    return subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_a_full_disk_while_logging_fails_in_words_and_the_champion_stays(home: Home) -> None:
+    if not Registry(home.store("churn").uri).answers("churn"):
+        run(home, "churn")
+    before = champion(home, "churn")
+    done = limited(home, 64)
+    assert done.returncode == 1
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["outcome"] == "failed"
+    assert "Traceback" not in done.stderr
+    assert champion(home, "churn") == before
+
+
+def test_a_registry_that_is_down_fails_in_words_before_any_work(home: Home) -> None:
+    begun = time.monotonic()
+    done = limited(home, 10**6, TIELINE_TRACKING_URI="http://127.0.0.1:9")
+    assert done.returncode == 1
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert "does not answer" in told["why"]
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - begun < 120
+
+
 def test_the_command_says_why_it_failed_in_one_line(tmp_path: Path) -> None:
     env = {**os.environ, "TIELINE_HOME": str(tmp_path)}
     done = subprocess.run(
