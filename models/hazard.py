@@ -1,8 +1,8 @@
 """The one estimator: a discrete-time hazard with competing endings, over stacked person-periods.
 
 LightGBM reads the features and gives the probabilities of "nothing", "the event" and, where there are any, "a competing
-ending" within a period, given that none came before. What foretells an ending next week is not what foretells one in
-three months, so each period has trees of its own, unless endings are too few: then one booster reads the period too.
+ending" within a period, given that none came before. What foretells an ending next week may not be what foretells one
+in three months: either one booster reads the period too, or each period has trees of its own; the folds say which.
 The probabilities are recalibrated out of fold and multiplied into the cumulative incidence. Because a period teaches as
 soon as *it* has passed, recent rows teach about the near future long before their final answer is known (see
 `models.periods`); a model of final answers would have to wait, or learn only from those that ended fast.
@@ -16,7 +16,7 @@ import numpy as np
 
 from models import calibrate
 from models.calibrate import Calibration
-from models.periods import COMPETING, EVENT, Periods, accumulate, repeat, repetition, stack, thin
+from models.periods import COMPETING, EVENT, NO_ENDING, Periods, accumulate, repeat, repetition, stack, thin
 
 DAY = 86_400_000_000
 _CHUNK = 200_000
@@ -32,20 +32,20 @@ class Params:
     """How a booster is grown; sane and untuned.
 
     ``rounds`` is the most, the folds say when to stop. ``most_periods``: how many person-periods are read at most, see
-    `models.periods.thin`. ``apart``: how many endings each period must have for trees of their own. ``num_threads`` 0:
-    one per 200,000 person-periods, as more only wait for each other.
+    `models.periods.thin`. ``apart``: how many endings each period must have for trees of its own to be tried.
+    ``num_threads`` 0: one per 200,000 person-periods, as more only wait for each other.
     """
 
-    num_leaves: int = 31
+    num_leaves: int = 15
     learning_rate: float = 0.05
-    min_child_samples: int = 50
-    lambda_l2: float = 1.0
-    feature_fraction: float = 0.8
+    min_child_samples: int = 100
+    lambda_l2: float = 10.0
+    feature_fraction: float = 0.5
     rounds: int = 600
     patience: int = 30
     folds: int = 3
     most_periods: int = 300_000
-    apart: int = 1_000
+    apart: int = 200
     num_threads: int = 0
 
     def lightgbm(self, classes: int, rows: int, seed: int) -> dict[str, object]:
@@ -165,16 +165,10 @@ def fit(
     used, weight = thin(periods, params.most_periods, seed)
     classes = 3 if counts[COMPETING] else 2
     data = _Data(X, used, weight, folds(groups[used.row], params.folds, seed))
-    P, boosters, rounds, losses = np.empty((len(used), classes)), [], 0, 0.0
-    for chosen in _parts(used, periods, params):
-        part = data.part(chosen)
-        grow = params.lightgbm(classes, len(chosen), seed)
-        P[chosen], grown, loss = _out_of_fold(part, grow, params)
-        # Reading the text back makes the fitted trees the very ones a saved model will have.
-        boosters.append(lgb.Booster(model_str=lgb.train(grow, part.lightgbm(), grown).model_to_string()))
-        rounds, losses = rounds + grown, losses + loss * weight[chosen].sum()
+    tried = [_grown(data, parts, classes, params, seed) for parts in _ways(used, params)]
+    best = min(tried, key=lambda grown: grown.loss)
     once = weight / repetition(periods, groups, after - (followed if passed is None else passed))
-    calibration = calibrate.fit(P, used.target, used.period, len(edges) + open_ended, once, used.age)
+    calibration = calibrate.fit(best.P, used.target, used.period, len(edges) + open_ended, once, used.age)
     whole = tuple(np.flatnonzero(~np.isnan(X[np.unique(used.row)]).any(axis=0)).tolist())
     fitted = Fitted(
         len(X),
@@ -182,20 +176,53 @@ def fit(
         len(used),
         int(counts[EVENT]),
         int(counts[COMPETING]),
-        rounds,
-        losses / weight.sum(),
+        sum(best.rounds),
+        best.loss,
         whole,
     )
-    return Hazard(tuple(boosters), calibration, tuple(edges.tolist()), open_ended, classes, fitted)
+    boosters = tuple(_all_rows(data.part(part), n, classes, params, seed) for part, n in best.parts())
+    return Hazard(boosters, calibration, tuple(edges.tolist()), open_ended, classes, fitted)
 
 
-def _parts(used: Periods, periods: Periods, params: Params) -> list[np.ndarray]:
-    """Which person-periods share trees: those of each period where all have endings enough, or else all."""
-    kinds = np.unique(periods.period)
-    endings = np.bincount(periods.period[periods.target != 0], minlength=len(kinds))
-    if len(kinds) > 1 and (endings >= params.apart).all():
-        return [np.flatnonzero(used.period == k) for k in kinds]
-    return [np.arange(len(used))]
+@dataclass(frozen=True)
+class _Grown:
+    """Out-of-fold probabilities ``P`` (m, classes), their mean loss, and the rounds that were best for each of ``rows``,
+    the person-periods that share trees.
+    """
+
+    P: np.ndarray
+    rows: list[np.ndarray]
+    rounds: list[int]
+    loss: float
+
+    def parts(self) -> list[tuple[np.ndarray, int]]:
+        """Which person-periods grow how many rounds together."""
+        return list(zip(self.rows, self.rounds, strict=True))
+
+
+def _ways(used: Periods, params: Params) -> list[list[np.ndarray]]:
+    """Ways to share trees: all periods, or none where each has endings enough to try."""
+    kinds = np.unique(used.period)
+    endings = np.bincount(used.period[used.target != NO_ENDING], minlength=len(kinds))
+    apart = len(kinds) > 1 and (endings >= params.apart).all()
+    alone = [[np.flatnonzero(used.period == k) for k in kinds]] if apart else []
+    return [[np.arange(len(used))], *alone]
+
+
+def _grown(data: "_Data", parts: list[np.ndarray], classes: int, params: Params, seed: int) -> _Grown:
+    P, rounds, losses = np.empty((len(data.periods), classes)), [], 0.0
+    for rows in parts:
+        grow = params.lightgbm(classes, len(rows), seed)
+        P[rows], best, loss = _out_of_fold(data.part(rows), grow, params)
+        rounds.append(best)
+        losses += loss * data.weight[rows].sum()
+    return _Grown(P, parts, rounds, float(losses / data.weight.sum()))
+
+
+def _all_rows(data: "_Data", rounds: int, classes: int, params: Params, seed: int) -> lgb.Booster:
+    """Reading the text back makes the fitted trees the very ones a saved model will have."""
+    grown = lgb.train(params.lightgbm(classes, len(data.periods), seed), data.lightgbm(), rounds)
+    return lgb.Booster(model_str=grown.model_to_string())
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from training import metrics
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 """Words of a CSV that stand for "not known", with or without blanks around."""
-SIZES = (Params(), Params(num_leaves=7, feature_fraction=0.4))
+_WIDE = Params(num_leaves=31, min_child_samples=50, lambda_l2=1.0, feature_fraction=0.8)
+SIZES = (_WIDE, replace(_WIDE, num_leaves=7, feature_fraction=0.4))
 """Ways to grow trees, of which the one with the smaller loss out of fold is kept: few rows want small trees."""
 _EDGE = np.array([1], np.int64)
 _ID_SHARE = 0.95

@@ -1,3 +1,4 @@
+
 import numpy as np
 import pytest
 from known_hazards import DAY, EDGES, Known, known, staggered
@@ -30,6 +31,24 @@ def test_the_curve_is_right_although_most_rows_were_not_followed_to_the_end():
     ending, _, _ = train.seen(followed)
     only_ended = np.mean(ending[ending > 0] == 1)
     assert abs(only_ended - test.truth[:, -1].mean()) > 0.1, "the shortcut this estimator replaces would be as good"
+
+
+def test_periods_share_trees_where_the_same_foretells_all_and_do_not_where_it_does_not():
+    rows, rng = known(20_000), np.random.default_rng(1)
+    assert len(learned(rows, staggered(20_000)).boosters) == 1
+    soon, late = rng.normal(size=(2, 20_000))
+    hazards = 1 / (1 + np.exp(3.0 - 2.5 * np.column_stack([soon, late, -soon])))
+    came = rng.random(hazards.shape) < hazards
+    ending, first = came.any(axis=1).astype(np.int8), came.argmax(axis=1)
+    after = np.where(ending > 0, np.concatenate(([0], EDGES[:-1]))[first] + DAY, -1)
+    X = np.column_stack([soon, late]).astype(np.float32)
+    found = fit(
+        X, ending, after, np.full(20_000, EDGES[-1]), EDGES, label="l", groups=np.arange(20_000), seed=0, params=QUICK
+    )
+    assert len(found.boosters) == len(EDGES)
+    truth = 1 - np.cumprod(1 - hazards, axis=1)
+    assert np.abs(found.curve(X) - truth).mean(0).max() < 0.03
+    assert found.told(X[:5]).shape[0] == 5 * len(EDGES)
 
 
 def test_an_open_ended_answer_is_right_although_slow_ones_have_not_ended():
