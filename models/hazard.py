@@ -186,7 +186,7 @@ def fit(
 
 @dataclass(frozen=True)
 class _Grown:
-    """Out-of-fold probabilities ``P`` (m, classes), their mean loss, and the rounds that were best for each of ``rows``,
+    """Out-of-fold probabilities ``P`` (m, classes), their mean loss, and the rounds best for each of ``rows``,
     the person-periods that share trees.
     """
 
