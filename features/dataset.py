@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from features.conditions import DeclarationError, Event, duration
 from features.declare import Calendar, Feature, Label, Task
@@ -80,6 +81,35 @@ class Dataset:
         together = None if self.together is None else self.together[chosen]
         entity, cutoff, X = self.entity[chosen], self.cutoff[chosen], self.X.iloc[np.arange(len(self.X))[chosen]]
         return replace(self, entity=entity, cutoff=cutoff, X=X, outcomes=outcomes, observed=observed, together=together)
+
+    def joined(self, other: "Dataset") -> "Dataset":
+        """These pairs and another's of the same features, labels and instant, in one."""
+
+        def both(mine: np.ndarray | None, theirs: np.ndarray | None) -> np.ndarray | None:
+            return None if mine is None or theirs is None else np.concatenate([mine, theirs])
+
+        X = pd.DataFrame(
+            {
+                name: union_categoricals([self.X[name], other.X[name]])
+                if isinstance(self.X[name].dtype, pd.CategoricalDtype)
+                else np.concatenate([self.X[name], other.X[name]])
+                for name in self.X
+            }
+        )
+        outcomes = tuple(
+            Outcome(a.name, np.concatenate([a.ending, b.ending]), np.concatenate([a.after, b.after]))
+            for a, b in zip(self.outcomes, other.outcomes, strict=True)
+        )
+        return replace(
+            self,
+            entity=np.concatenate([self.entity, other.entity]),
+            cutoff=np.concatenate([self.cutoff, other.cutoff]),
+            X=X,
+            outcomes=outcomes,
+            observed=both(self.observed, other.observed),
+            together=both(self.together, other.together),
+            objected=self.objected + other.objected,
+        )
 
     def edges(self) -> np.ndarray:
         """(k,) int64 upper edges of the task's follow-up periods, in microseconds after ``cutoff + gap``."""

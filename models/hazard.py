@@ -16,7 +16,7 @@ import numpy as np
 
 from models import calibrate
 from models.calibrate import Calibration
-from models.periods import COMPETING, EVENT, NO_ENDING, Periods, accumulate, repeat, repetition, stack, thin
+from models.periods import COMPETING, EVENT, NO_ENDING, Periods, accumulate, alone, repeat, repetition, stack, thin
 
 DAY = 86_400_000_000
 _CHUNK = 200_000
@@ -167,7 +167,8 @@ def fit(
     data = _Data(X, used, weight, folds(groups[used.row], params.folds, seed))
     tried = [_grown(data, parts, classes, params, seed) for parts in _ways(used, params)]
     best = min(tried, key=lambda grown: grown.loss)
-    once = weight / repetition(periods, groups, after - (followed if passed is None else passed))
+    until = followed if passed is None else passed
+    once = weight * alone(groups, until)[used.row] / repetition(periods, groups, after - until)
     calibration = calibrate.fit(best.P, used.target, used.period, len(edges) + open_ended, once, used.age)
     whole = tuple(np.flatnonzero(~np.isnan(X[np.unique(used.row)]).any(axis=0)).tolist())
     fitted = Fitted(

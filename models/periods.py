@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 NO_ENDING, EVENT, COMPETING = 0, 1, 2
+TOGETHER = 0.1
+"""How alike members of one group decide: 0 each alone, 1 all as one. Of households it is less, of firms more."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,17 @@ def repetition(periods: Periods, groups: np.ndarray, instant: np.ndarray) -> flo
     _, whom = np.unique(groups[rows], return_inverse=True)
     distinct = np.unique(np.column_stack([whom, instant[rows]]), axis=0)
     return len(rows) / len(distinct) if len(rows) else 1.0
+
+
+def alone(groups: np.ndarray, instant: np.ndarray) -> np.ndarray:
+    """(n,) how much of a decision of its own each row is, where ``groups`` (n,) are asked at the same ``instant`` (n,).
+
+    n members count as ``n / (1 + (n - 1) rho)``, rho being `TOGETHER` (Kish 1965, section 5.4): when a firm leaves with
+    a hundred lines, that is nearer to one decision than to a hundred, and says as little about the month it happens in.
+    """
+    cells, inverse = np.unique(np.column_stack([groups, instant]), axis=0, return_inverse=True)
+    members = np.bincount(inverse.ravel(), minlength=len(cells))[inverse.ravel()]
+    return np.asarray(1.0 / (1.0 + (members - 1) * TOGETHER))
 
 
 def repeat(X: np.ndarray, periods: int) -> np.ndarray:

@@ -33,6 +33,7 @@ class Standing:
 class Prepared:
     """``own``: the columns the task's model reads; ``train`` and ``test`` also have those of others and of slices.
 
+    ``train`` has monthly cutoffs and those of live calls, so that a model knows what a customer looks like on the line.
     ``train_to``: T, UTC microseconds.
     ``live``: test rows just after the event at which live calls ask, where the task names one and it came.
     """
@@ -47,7 +48,10 @@ class Prepared:
 
 
 def standing(store: Store) -> Standing:
-    """Who is champion and reference of a store's model; `RegistryError` where the files of one are gone."""
+    """Who is champion and reference of a store's model.
+
+    Raises `RegistryError` where the files of one are gone, `models.bundle.BundleError` where they cannot be read.
+    """
     registry = Registry(store.uri)
     found = {"champion": registry.champion(store.name) if registry.answers(store.name) else None}
     found["reference"] = registry.reference(store.name)
@@ -87,6 +91,8 @@ def prepare(
     further = tuple(declared[name] for name in dict.fromkeys(more) if name in declared and name not in wanted)
     progress(f"{task.name}: features and labels")
     train = build(history, task, split.train_from, split.train_to, known_by, features)
+    called = _live(history, task, (split.train_from, split.train_to), known_by, features)
+    train = train.joined(called) if called is not None else train
     test = build(history, task, split.test_from, split.test_to, history.end + 1, (*features, *further))
     unnamed = None
     if visitors and history.catalog.visitors:
@@ -95,15 +101,18 @@ def prepare(
             build_visitors(history, task, split.train_from, split.train_to, known_by),
             build_visitors(history, task, split.test_from, split.test_to, history.end + 1),
         )
-    live = _live(history, task, split, own)
+    live = _live(history, task, (split.test_from, split.test_to), history.end + 1, own)
     return Prepared(tuple(f.name for f in own), split.train_to, train, test, live, unnamed, history.assumed)
 
 
-def _live(history: History, task: Task, split: Windows, own: tuple[Feature, ...]) -> Dataset | None:
+def _live(
+    history: History, task: Task, window: tuple[int, int], seen: int, features: tuple[Feature, ...]
+) -> Dataset | None:
+    """The pairs just after the event at which live calls ask; ``None`` where a task names none, or it never came."""
     if task.live is None or isinstance(task.cutoffs, Triggered):
         return None
     try:
-        called = replace(task, cutoffs=Triggered(task.live))
-        return build(history, called, split.test_from, split.test_to, history.end + 1, own)
+        found = build(history, replace(task, cutoffs=Triggered(task.live)), *window, seen, features)
     except DeclarationError:  # nobody called
         return None
+    return replace(found, task=task)

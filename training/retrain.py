@@ -126,11 +126,15 @@ def fed(history: History, features: Sequence[Feature]) -> None:
 
 
 def _judge_visitors(record: TrainRecord, asked: Asked) -> Verdict | None:
-    """Of the model of those without a name; ``None`` where there is none."""
+    """Of the model of those without a name, alone where its champion cannot be read; ``None`` where there is none."""
     if record.visitors is None:
         return None
     name, registry = visitors_name(asked.store.name), Registry(asked.store.uri)
-    old = bundle.load(registry.champion(name).path) if registry.answers(name) else None
+    try:
+        old = bundle.load(registry.champion(name).path) if registry.answers(name) else None
+    except bundle.BundleError as error:  # nobody can answer with it either
+        asked.settings.progress(f"visitors: not compared with their champion: {error}")
+        old = None
     verdict = judged_visitors(record.visitors, old, asked.margins)
     return verdict.waiving(waivers(asked.store.uri, name))
 

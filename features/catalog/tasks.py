@@ -1,7 +1,7 @@
 """What the telecom models predict, for whom and when."""
 
+from features.catalog import shortlist
 from features.catalog.needs import NEEDS
-from features.catalog.shortlist import SHORTLIST
 from features.conditions import Event
 from features.declare import Calendar, Label, Rule, Task
 
@@ -29,7 +29,7 @@ CHURN = Task(
     ),
     periods=("30d", "60d", "90d"),
     label_delay="3d",
-    features=SHORTLIST,
+    features=shortlist.CHURN,
     together="account",
     slices=_SLICES,
     live=_CALL,
@@ -43,7 +43,7 @@ NEEDS_TASK = Task(
     labels=tuple(Label(need, Event.of("journey", action=("request", "order"), topic=need)) for need in NEEDS),
     periods=("60d",),
     label_delay="3d",
-    features=SHORTLIST,
+    features=shortlist.ALL,
     together="account",
     slices=_SLICES,
     live=_CALL,

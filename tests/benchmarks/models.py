@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalog import CATALOG
-from features.dataset import Dataset, build, calendar_cutoffs
+from features.dataset import calendar_cutoffs
 from features.history import History
 from features.identity.keys import KeyRing
 from features.lake import Lake
@@ -27,8 +27,9 @@ from features.simulator.scenarios import fingerprint, scenario_named
 from features.simulator.truth import HORIZONS, Operator, futures
 from tests import reference
 from tests.reference import SECRET, Reference, soft_auc
-from training import metrics
+from training import evaluate, metrics
 from training.fit import Settings, fit
+from training.prepare import prepare
 from training.split import Windows, windows
 
 KEPT, PINNED = Path(".tieline/bench/models"), Path("tests/data/reference")
@@ -69,21 +70,15 @@ def _months(split: Windows) -> list[int]:
     return [int(c) for c in calendar_cutoffs("month", split.test_from, split.test_to)]
 
 
-def tested(operator: Asked, task: str) -> tuple[Dataset, pd.DataFrame]:
-    """The test rows of a task whose truth is known, and that truth, row by row."""
-    split = operator.split
-    data = build(operator.history, CATALOG.task(task), split.test_from, split.test_to, operator.history.end + 1)
+def judge(operator: Asked, task: str, settings: Settings) -> list[dict[str, object]]:
+    """A row of figures per label and horizon; those of live calls are of what came, all others of the truth."""
+    history, declared = operator.history, CATALOG.task(task)
+    prepared = prepare(history, declared, operator.split, visitors=False, progress=settings.progress)
+    model = fit(prepared.train.select(prepared.own), settings)
+    data = prepared.test.select(prepared.own)
+    live = evaluate.table(evaluate.score(model, prepared.live)).set_index(["label", "horizon"])
     rows = pd.DataFrame({"entity": data.entity, "at": data.cutoff, "row": np.arange(len(data.entity))})
     truth = rows.merge(operator.truth, on=["entity", "at"])
-    return data, truth
-
-
-def judge(operator: Asked, task: str, settings: Settings) -> list[dict[str, object]]:
-    """A row of figures per label and horizon."""
-    history, split, declared = operator.history, operator.split, CATALOG.task(task)
-    train = build(history, declared, split.train_from, split.train_to, split.train_to)
-    model = fit(train, settings)
-    data, truth = tested(operator, task)
     entity, cutoff = truth.entity.to_numpy(), truth["at"].to_numpy()
     visible = history.frame("customer", entity, cutoff, reference.features())
     known = Reference.load(PINNED)
@@ -108,6 +103,8 @@ def judge(operator: Asked, task: str, settings: Settings) -> list[dict[str, obje
             }
             row |= {"oe_came": metrics.observed_expected(came.astype(int), curves[outcome.name][:, k])}
             row |= {"slope_came": metrics.calibration_slope(came.astype(int), curves[outcome.name][:, k])}
+            told = live.loc[(outcome.name, evaluate.horizons(data)[k])]
+            row |= {"live_auc": told.auc, "live_oe": told.observed_expected, "live_slope": told.calibration_slope}
             found.append(row)
     return found
 

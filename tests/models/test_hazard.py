@@ -1,4 +1,3 @@
-
 import numpy as np
 import pytest
 from known_hazards import DAY, EDGES, Known, known, staggered

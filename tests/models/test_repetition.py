@@ -6,7 +6,10 @@ from known_hazards import DAY, EDGES
 
 from models import calibrate
 from models.calibrate import STEPS
-from models.periods import Periods, repetition, stack
+from models.hazard import Params, fit
+from models.periods import TOGETHER, Periods, alone, repetition, stack
+
+QUICK = Params(num_leaves=7, learning_rate=0.1, rounds=60, patience=10, folds=2, num_threads=1)
 
 HAZARD, MONTHS, PEOPLE = 0.02, 15, 2_500
 
@@ -56,3 +59,27 @@ def test_an_ending_seen_by_three_cutoffs_is_told_three_times():
 def test_without_endings_nothing_is_repeated(rows: int):
     quiet = stack(np.zeros(rows, int), np.full(rows, -1), np.full(rows, 200 * DAY), EDGES)
     assert repetition(quiet, np.arange(rows), np.zeros(rows)) == 1.0
+
+
+def test_a_firm_that_leaves_with_all_its_lines_does_not_move_the_level_of_everybody():
+    rng = np.random.default_rng(5)
+    n, firm = 40_000, 400
+    x = rng.normal(size=n).astype(np.float32)
+    p = 1 / (1 + np.exp(4.0 - x))
+    groups = np.append(np.arange(n - firm), np.full(firm, n))
+    ending = (rng.random(n) < p).astype(np.int8)
+    ending[-firm:] = 1
+    month = rng.integers(1, 13, n) * DAY * 30
+    month[-firm:] = DAY * 30
+    edges = np.array([DAY * 30])
+    after = np.where(ending > 0, DAY, -1)
+    found = fit(x[:, None], ending, after, month, edges, label="l", groups=groups, seed=0, params=QUICK)
+    expected = found.curve(x[:-firm, None])[:, 0].mean() / p[:-firm].mean()
+    assert ending.mean() / p.mean() > 1.2, "counted line by line it would"
+    assert expected < 1.12
+
+
+def test_who_is_asked_alone_counts_as_one():
+    assert alone(np.arange(5), np.zeros(5)).tolist() == [1.0] * 5
+    assert alone(np.zeros(5), np.arange(5)).tolist() == [1.0] * 5
+    assert alone(np.zeros(11), np.zeros(11)).sum() == pytest.approx(11 / (1 + 10 * TOGETHER))
