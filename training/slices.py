@@ -6,6 +6,7 @@ that slices of different base rates can be held against one another. Variances a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -122,17 +123,13 @@ def frame(found: Sequence[Slice]) -> pd.DataFrame:
 def _bands(column: pd.Series) -> pd.Series:
     known = column.dropna()
     cuts = np.unique(np.quantile(known, np.arange(1, _BANDS) / _BANDS)) if len(known) else np.empty(0)
-    names = (
-        [
-            f"below {cuts[0]:.3g}"
-            if i == 0
-            else f"from {cuts[i - 1]:.3g}"
-            if i == len(cuts)
-            else f"{cuts[i - 1]:.3g} to {cuts[i]:.3g}"
-            for i in range(len(cuts) + 1)
-        ]
-        if len(cuts)
-        else ["all"]
-    )
+    edges = ["", *(f"{cut:,.4g}" for cut in cuts), ""]
+    names = [_band(i + 1, low, high) for i, (low, high) in enumerate(pairwise(edges))]
     place = np.searchsorted(cuts, column.fillna(0.0).to_numpy(np.float64), "right")
     return pd.Series([names[i] for i in place], column.index)
+
+
+def _band(number: int, low: str, high: str) -> str:
+    """Named so that the order of the words is that of the numbers."""
+    words = f"{low} to {high}" if low and high else f"from {low}" if low else f"below {high}" if high else "all"
+    return f"{number}: {words}"
