@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 STEPS = (0.01, 0.03, 0.1, 0.3, 1.0)
-SHOCKS = (0.01, 0.1, 0.25, 0.6)
+SHOCKS = (0.01, 0.1)
 BLOCKS = 12
 _WIDTH = {1: 0.02, 2: 0.25}
 """Person-periods whose log-odds are that close count as alike, by the number of causes."""

@@ -72,19 +72,18 @@ def test_the_newest_level_is_kept_where_the_level_drifts():
     assert then.mean() > 1.5 * now.mean(), "all of history together would say far more"
 
 
-def test_a_shock_that_passed_does_not_become_the_level():
+def test_a_shock_that_passed_does_not_become_the_level_but_a_jump_does():
     rng = np.random.default_rng(4)
-    n = 60_000
-    age, z = rng.random(n), rng.normal(-3.0, 1.0, n)
-    month = np.floor(12 * age)
-    bumps = np.array([1.2, 0.0, -0.3, 0.5, 0.1, -0.6, 0.4, 0.0, -0.4, 0.3, 0.7, -0.2])
-    came = rng.random(n) < 1 / (1 + np.exp(-(z + bumps[month.astype(int)])))
-    P = np.column_stack([1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z))])
-    none = np.zeros(n, int)
-    found = fit(P, came.astype(int), none, 1, np.ones(n), age)
-    assert found.shock > 0.1
-    expected = found.apply(P, none)[:, 1].mean()
-    usual = (1 / (1 + np.exp(-(z[:, None] + bumps)))).mean()
-    newest = came[month == 0].mean()
-    assert newest / usual > 1.8, "the newest month alone would say far more"
-    assert expected / usual < 1.45
+    n = 120_000
+    age, z = rng.random(n), rng.normal(-2.5, 1.0, n)
+    month = np.floor(12 * age).astype(int)
+    bumps = 0.12 * np.array([2.0, 0.0, -0.6, 1.0, 0.2, -1.2, 0.8, 0.0, -0.8, 0.6, 1.4, -0.4])
+    jump = np.where(np.arange(12) == 0, 0.8, 0.0)
+    P, none = np.column_stack([1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z))]), np.zeros(n, int)
+
+    def level(moved: np.ndarray) -> float:
+        came = rng.random(n) < 1 / (1 + np.exp(-(z + moved[month])))
+        return fit(P, came.astype(int), none, 1, np.ones(n), age).intercept[0][0]
+
+    assert level(bumps) < 0.6 * bumps[0]
+    assert level(jump) > 0.6 * jump[0]
