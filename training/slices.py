@@ -124,9 +124,10 @@ def _bands(column: pd.Series) -> pd.Series:
     known = column.dropna()
     cuts = np.unique(np.quantile(known, np.arange(1, _BANDS) / _BANDS)) if len(known) else np.empty(0)
     edges = ["", *(f"{cut:,.4g}" for cut in cuts), ""]
-    names = [_band(i + 1, low, high) for i, (low, high) in enumerate(pairwise(edges))]
     place = np.searchsorted(cuts, column.fillna(0.0).to_numpy(np.float64), "right")
-    return pd.Series([names[i] for i in place], column.index)
+    held = np.unique(place[column.notna().to_numpy()])
+    names = {band: _band(i + 1, *list(pairwise(edges))[band]) for i, band in enumerate(held)}
+    return pd.Series([names.get(band, MISSING) for band in place], column.index)
 
 
 def _band(number: int, low: str, high: str) -> str:

@@ -51,7 +51,7 @@ class Measure:
 
         Raises `models.hazard.LabelError` where no event became known in between.
         """
-        fold = folds(np.concatenate([known.entity, later.entity]), FOLDS, seed)
+        fold = folds(np.concatenate([known.groups, later.groups]), FOLDS, seed)
         cells, y, judged = _matured(later, known.seen)
         told = (y & judged).any(axis=0) & (~y & judged).any(axis=0)  # a cell of one class says nothing
         if not told.any():
@@ -72,7 +72,7 @@ class Measure:
         for f in range(FOLDS):
             told = _prefixed(settings, f"fold {f + 1} of {FOLDS}: ")
             held = np.flatnonzero((self.fold_later == f) & self.judged.any(axis=1))
-            curves = fit(_rows(self.known, np.flatnonzero(self.fold_known != f)), told).predict(self.later.X.iloc[held])
+            curves = fit(self.known.rows(np.flatnonzero(self.fold_known != f)), told).predict(self.later.X.iloc[held])
             names = horizons(self.later)
             P = np.column_stack([curves[label][:, names.index(horizon)] for label, horizon in self.cells])
             P = np.clip(np.where(self.y[held], P, 1.0 - P), _SMALLEST, 1.0)
@@ -86,12 +86,12 @@ class Measure:
     def gain(self, losses: np.ndarray, default: np.ndarray) -> tuple[float, float]:
         """By which share losses are below the default's, mean over labels and horizons, and its standard error.
 
-        Paired, and clustered on entities (the sandwich of Liang & Zeger 1986 for a mean): what one customer tells from
-        several cutoffs counts once.
+        Paired, and clustered on who decides together (the sandwich of Liang & Zeger 1986 for a mean): what one account
+        tells from several cutoffs counts once.
         """
         count = self.judged.sum(axis=0)
         share = np.nan_to_num((default - losses) / np.nanmean(default, axis=0)) / count / len(self.cells)
-        _, whom = np.unique(self.later.entity, return_inverse=True)
+        _, whom = np.unique(self.later.groups, return_inverse=True)
         each = np.bincount(whom, weights=share.sum(axis=1))
         return float(each.sum()), float(np.sqrt(len(each) * each.var()))
 
@@ -110,19 +110,6 @@ def _matured(data: Dataset, since: int) -> tuple[tuple[Cell, ...], np.ndarray, n
                 y.append(outcome.ending == EVENT)
                 judged.append((outcome.ending != NO_ENDING) & (data.cutoff + delay + outcome.after > since))
     return tuple(cells), np.column_stack(y), np.column_stack(judged)
-
-
-def _rows(data: Dataset, chosen: np.ndarray) -> Dataset:
-    outcomes = tuple(replace(o, ending=o.ending[chosen], after=o.after[chosen]) for o in data.outcomes)
-    observed = None if data.observed is None else data.observed[chosen]
-    return replace(
-        data,
-        entity=data.entity[chosen],
-        cutoff=data.cutoff[chosen],
-        X=data.X.iloc[chosen],
-        outcomes=outcomes,
-        observed=observed,
-    )
 
 
 def _prefixed(settings: Settings, words: str) -> Settings:

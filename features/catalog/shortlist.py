@@ -1,6 +1,7 @@
 """What the models read, of all the candidates the catalogue declares: forty variables over all of them together.
 
-Chosen by `tieline select` and by what each task loses without them on later cutoffs (docs/decisions/012).
+Chosen by `tieline select`, by what each task loses without them on later cutoffs, and by what a model fitted to the
+simulator's truth reads (docs/decisions/012).
 """
 
 from features.catalog.needs import NEEDS
@@ -13,6 +14,7 @@ RELATIONSHIP = tuple(
 FAULTS = (
     "faults_minutes_sum_90d",
     "faults_planned_false_state_opened_since_last",
+    "faults_minutes_sum_30d_via_site",
     "faults_minutes_sum_90d_via_site",
     "sla_breached_true_since_last",
 )
@@ -31,9 +33,8 @@ JOURNEY = (
 
 USAGE = (
     "usage_metric_bill_value_last",
-    "usage_metric_bill_value_sum_90d",
-    "usage_metric_late_days_value_sum_90d",
     "usage_metric_payment_since_last",
+    "usage_metric_gigabytes_since_last",
     "usage_metric_gigabytes_value_sum_30d",
     "usage_metric_minutes_value_sum_30d",
 )

@@ -45,6 +45,7 @@ USE = (
     *_least("180d", where=GIGABYTES, measured="gigabytes", group="use", meaning="gigabytes of the quietest month"),
     *_most("180d", where=GIGABYTES, measured="gigabytes", group="use", meaning="gigabytes of the busiest month"),
     _last(where=GIGABYTES, measured="gigabytes", group="use", meaning="gigabytes last metered"),
+    _since(where=GIGABYTES, group="use", meaning="time since data was last metered"),
     *_sum("30d 90d 180d", where=MINUTES, measured="minutes", group="use", meaning="call minutes"),
     *_change("30d 90d", where=MINUTES, measured="minutes", group="use", meaning="change of call minutes"),
     _last(where=MINUTES, measured="minutes", group="use", meaning="call minutes last metered"),

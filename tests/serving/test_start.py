@@ -121,7 +121,7 @@ def _unknown_need(folder: Path) -> None:
 def _other_features(folder: Path) -> None:
     path = folder / "catalog.py"
     path.write_text(
-        path.read_text().replace("*telecom.features", '*(f for f in telecom.features if f.source != "contact")')
+        path.read_text().replace("*telecom.features", "*(f for f in telecom.features if 'payment_since' not in f.name)")
     )
 
 

@@ -170,7 +170,7 @@ def test_who_has_no_band_is_a_group_too_and_numbers_are_banded() -> None:
     assert "(missing)" in set(found.groups["group"])
     assert set(found.groups["column"]) == {"profile_segment_last", PLAN, "monthly"}
     monthly = found.groups.loc[found.groups["column"] == "monthly", "group"].tolist()
-    assert monthly == ["10 to 30", "30 to 60", "from 60", "(missing)"], "in the order of the numbers"
+    assert monthly == ["1: 10 to 30", "2: 30 to 60", "3: from 60", "(missing)"], "in the order of the numbers"
 
 
 def test_rows_of_the_same_customers_do_not_make_it_surer() -> None:

@@ -15,7 +15,19 @@ from training import reasons_audit, worth_plots
 from training.fit import Settings, fit
 from training.reasons_audit import Audit, audit, by_group, shares, start
 
-QUICK = Settings(params=Params(num_leaves=7, learning_rate=0.1, rounds=60, patience=10, folds=2, num_threads=1))
+QUICK = Settings(
+    params=Params(
+        num_leaves=7,
+        learning_rate=0.1,
+        rounds=60,
+        patience=10,
+        folds=2,
+        num_threads=1,
+        min_child_samples=50,
+        feature_fraction=0.8,
+        lambda_l2=1.0,
+    )
+)
 PAIN, PLAN, NOISE = (feature.name for feature in FEATURES)
 OWN = tuple(replace(f, group=group) for f, group in zip(FEATURES, ("pain", "plan", "noise"), strict=True))
 
