@@ -90,6 +90,7 @@ def fit(
 
     ``dates`` maps the options' names to UTC microseconds or ``None``.
     """
+    from models.bundle import BundleError
     from models.registry import RegistryError
     from models.waivers import waivers
     from training import evaluate
@@ -109,7 +110,7 @@ def fit(
     stands, gone = Standing(), None
     try:
         stands = standing(store)
-    except RegistryError as error:  # a new model can be made without the old one, though not judged beside it
+    except (RegistryError, BundleError) as error:  # a new model can be made without it, though not judged beside it
         gone = f"not compared with the champion: {error}"
     prepared = prepare(
         history,
