@@ -17,7 +17,7 @@ TunedOption = Annotated[bool, typer.Option("--tuned", help="With the parameters 
 def params(name: str, tuned: bool) -> "Params":
     """Those of the model's last search, or the defaults."""
     from models.hazard import Params
-    from training.tune import tuned as kept
+    from training.tuning.search import tuned as kept
 
     found = kept(home() / "tuning", name) if tuned else Params()
     return found or fail(f"nothing was tuned for '{name}' yet: run `tieline tune` first, or leave out --tuned")

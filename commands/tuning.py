@@ -22,7 +22,7 @@ from commands.common import (
 from commands.retraining import BUSY
 
 if TYPE_CHECKING:
-    from training.tune import Tuned
+    from training.tuning.search import Tuned
 
 INTERRUPTED = 130
 """What shells say of SIGINT."""
@@ -66,8 +66,8 @@ def _run(place: Place, name: str, told: Any, minutes: float, trials: int | None,
     from training.fit import Settings
     from training.split import windows
     from training.store import open_store
-    from training.tune import tune as search
-    from training.tune_measure import HELD_DAYS, held_from
+    from training.tuning.measure import HELD_DAYS, held_from
+    from training.tuning.search import tune as search
 
     task = place.workspace.catalog.task(name)
     store = open_store(tracking_uri(), str(home() / "mlartifacts"), place.workspace.model_name(name))
@@ -85,7 +85,7 @@ def _run(place: Place, name: str, told: Any, minutes: float, trials: int | None,
 
 def _show(found: "Tuned", as_json: bool) -> None:
     from models.hazard import Params
-    from training.tune_study import searched
+    from training.tuning.study import searched
 
     console = say if as_json else out
     if found.replaced:
@@ -109,7 +109,7 @@ def _show(found: "Tuned", as_json: bool) -> None:
 def _said(found: "Tuned") -> dict[str, object]:
     from dataclasses import asdict
 
-    from training.tune_study import searched
+    from training.tuning.study import searched
 
     kept = {"params": searched(found.params), "best": searched(found.best), "path": str(found.path)}
     return {**asdict(found), **kept, "words": found.words}

@@ -9,10 +9,11 @@ import pandas as pd
 from models.bundle import Model
 from models.nba.catalogue import Catalogue
 from models.reasons import group_names
-from training import offered, peer_plots, peers, profit, reasons_audit, worth_plots
+from training import peer_plots, peers
 from training.evaluate import Scored
 from training.prepare import Prepared
 from training.run import TrainRecord
+from training.worth import offered, plots, profit, reasons_audit
 
 CHURN, NEEDS = "churn", "needs"
 """The tasks the policy weighs; a list of leavers is priced for the first."""
@@ -87,7 +88,7 @@ def _profit(scored: Scored, prepared: Prepared, actions: Catalogue) -> Part:
         "profit",
         found.metrics(),
         {"profit": found.table()},
-        lambda folder: worth_plots.profit(found, folder / "profit.png"),
+        lambda folder: plots.profit(found, folder / "profit.png"),
         (*best, *found.notes),
     )
 
@@ -103,7 +104,7 @@ def _reach(record: TrainRecord, prepared: Prepared, wanted: Wanted) -> Iterator[
         "offered",
         found.metrics(),
         {"offered": found.groups, "offered_ratios": found.ratios},
-        lambda folder: worth_plots.reach(found, folder / "offered.png"),
+        lambda folder: plots.reach(found, folder / "offered.png"),
         found.notes,
     )
 
@@ -114,7 +115,7 @@ def _reasons(record: TrainRecord, prepared: Prepared, scored: tuple[Scored, ...]
 
     def draw(folder: Path) -> None:
         for each in audits:
-            worth_plots.reasons(each, folder / f"reasons_{each.label}.png")
+            plots.reasons(each, folder / f"reasons_{each.label}.png")
 
     notes = [
         f"Reasons of `{a.label}`: the first is among SHAP's first two on {a.top_in_two:.0%} of rows"

@@ -16,9 +16,9 @@ from models.nba.catalogue import Catalogue
 from models.nba.rules import People
 from serving.decide import offers
 from serving.scores import Churn, Need, Scores
-from training import offered, worth_plots
 from training.fit import Settings, fit
-from training.offered import FIGURES, Reach, slot
+from training.worth import offered, plots
+from training.worth.offered import FIGURES, Reach, slot
 
 QUICK = Settings(params=Params(num_leaves=7, learning_rate=0.1, rounds=30, patience=10, folds=2, num_threads=1))
 PLAN = FEATURES[1].name
@@ -158,7 +158,7 @@ def test_one_group_that_is_large_enough_has_nobody_to_be_held_against(tmp_path: 
     found = reach(replace(data, X=data.X.assign(profile_region_last=region)))
     assert set(found.ratios["column"]) == {"profile_segment_last"}
     assert all("region" not in name for name in found.metrics())
-    assert worth_plots.reach(found, tmp_path / "reach.png") is not None
+    assert plots.reach(found, tmp_path / "reach.png") is not None
 
 
 def test_who_has_no_band_is_a_group_too_and_numbers_are_banded() -> None:
@@ -195,7 +195,7 @@ def test_where_a_column_is_not_held_a_note_says_so(tmp_path: Path) -> None:
     assert found.metrics() == {}
     assert "not by 'profile_region_last': it is not held" in found.notes
     assert any(note.startswith("12 cutoffs of who objects") for note in found.notes)
-    assert worth_plots.reach(found, tmp_path / "none.png") is None
+    assert plots.reach(found, tmp_path / "none.png") is None
 
 
 def test_what_the_policy_cannot_read_is_left_out_with_a_note() -> None:
@@ -230,6 +230,6 @@ def test_the_picture_is_drawn_also_with_too_few(tmp_path: Path) -> None:
     region = data.X["profile_region_last"].astype(object).to_numpy(copy=True)
     region[:5] = "isle"
     found = reach(replace(data, X=data.X.assign(profile_region_last=words(region))), needs=None)
-    path = worth_plots.reach(found, tmp_path / "reach.png")
+    path = plots.reach(found, tmp_path / "reach.png")
     assert path is not None
     assert path.read_bytes().startswith(b"\x89PNG")

@@ -14,9 +14,9 @@ from features.dataset import Dataset
 from features.facts import CHANNELS
 from models.nba.catalogue import Catalogue
 from models.nba.load import load
-from training import profit, worth_plots
 from training.evaluate import Scored
-from training.profit import Costs, curve, expected_maximum
+from training.worth import plots, profit
+from training.worth.profit import Costs, curve, expected_maximum
 
 OFFER = {
     "id": "discount", "kind": "retention", "words": {"agent": "a", "customer": "c"}, "channels": ["app"],
@@ -196,7 +196,7 @@ def test_what_cannot_be_priced_is_not_and_a_note_says_why(
     assert words in found.notes[0]
     assert found.table().empty
     assert found.metrics() == {}
-    assert worth_plots.profit(found, tmp_path / "none.png") is None
+    assert plots.profit(found, tmp_path / "none.png") is None
 
 
 def test_the_operators_own_catalogue_prices_every_retention_action() -> None:
@@ -214,6 +214,6 @@ def test_the_most_profitable_comes_first_and_the_picture_is_drawn(tmp_path: Path
     assert found.table()["action"].tolist() == ["discount", "dearer"]
     assert found.table()["cost_offer"].tolist() == [20, 40]
     assert found.metrics()["profit.discount.total"] == found.lists[0].total
-    path = worth_plots.profit(found, tmp_path / "profit.png")
+    path = plots.profit(found, tmp_path / "profit.png")
     assert path is not None
     assert path.read_bytes().startswith(b"\x89PNG")

@@ -11,9 +11,9 @@ from pairs import FEATURES, dataset
 from features.dataset import COMPETING, NO_ENDING, Dataset, Outcome
 from models.bundle import Model
 from models.hazard import Params
-from training import reasons_audit, worth_plots
 from training.fit import Settings, fit
-from training.reasons_audit import Audit, audit, by_group, shares, start
+from training.worth import plots, reasons_audit
+from training.worth.reasons_audit import Audit, audit, by_group, shares, start
 
 QUICK = Settings(
     params=Params(
@@ -140,7 +140,7 @@ def test_rows_that_nothing_raises_are_not_judged(tmp_path: Path) -> None:
     assert np.isnan(found.named_drop)
     assert not found.faithful
     assert "reasons.leaves.named_drop" not in found.metrics()
-    assert worth_plots.reasons(found, tmp_path / "none.png").exists()
+    assert plots.reasons(found, tmp_path / "none.png").exists()
 
 
 def test_one_group_has_nothing_to_rank() -> None:
@@ -154,4 +154,4 @@ def _one_group() -> tuple:
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
-    assert worth_plots.reasons(honest(), tmp_path / "reasons.png").read_bytes().startswith(b"\x89PNG")
+    assert plots.reasons(honest(), tmp_path / "reasons.png").read_bytes().startswith(b"\x89PNG")

@@ -24,10 +24,10 @@ from models.hazard import LabelError, Params, folds
 from models.registry import RegistryError
 from training.fit import Settings
 from training.store import Store, open_store
-from training.tune import SURE, Tuned, tune, tuned
-from training.tune_measure import FOLDS, Measure
-from training.tune_runs import PARENT
-from training.tune_study import RUN, SPACE, TuneError, searched
+from training.tuning.measure import FOLDS, Measure
+from training.tuning.runs import PARENT
+from training.tuning.search import SURE, Tuned, tune, tuned
+from training.tuning.study import RUN, SPACE, TuneError, searched
 
 DAY = 86_400_000_000
 BASE = Params(num_leaves=7, learning_rate=0.1, rounds=20, patience=5, folds=2, num_threads=1)

@@ -14,8 +14,8 @@ from features.simulator.deliver import deliver
 from features.workspace import load_workspace
 from models.hazard import Params
 from training.alone import alone
-from training.tune import tuned
-from training.tune_study import SPACE, TuneError, searched
+from training.tuning.search import tuned
+from training.tuning.study import SPACE, TuneError, searched
 
 
 @given(

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.offered import Reach
-from training.profit import Retention, Worth
-from training.reasons_audit import Audit
+from training.worth.offered import Reach
+from training.worth.profit import Retention, Worth
+from training.worth.reasons_audit import Audit
 
 _BLUE, _ORANGE, _GREEN, _GREY = "#1f5f99", "#c8641e", "#3b8a4f", "#888888"
 _COLOURS = (_BLUE, _ORANGE, _GREEN, "#7a4f9a", "#a03030")

@@ -25,8 +25,8 @@ from features.dataset import Dataset
 from models.nba import rules, value
 from models.nba.catalogue import Action, Catalogue
 from models.nba.rules import People
-from training.bootstrap import DRAWS, interval, weights
 from training.evaluate import Scored
+from training.worth.bootstrap import DRAWS, interval, weights
 
 RETENTION = "retention"
 CERTAINTY = 20.0

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from training.tune_study import Result
+from training.tuning.study import Result
 
 _BLUE, _ORANGE, _GREY = "#1f5f99", "#c1571b", "#888888"
 _WORST = 0.05

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models.hazard import Params
 from training.fit import Settings
-from training.tune_measure import Measure
+from training.tuning.measure import Measure
 
 SPACE: Mapping[str, IntDistribution | FloatDistribution] = {
     "num_leaves": IntDistribution(4, 128, log=True),

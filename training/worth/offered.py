@@ -16,8 +16,8 @@ from models.bundle import Model
 from models.nba import rules, value
 from models.nba.catalogue import SAFE_KINDS, Action, Catalogue
 from models.nba.rules import People
-from training.bootstrap import DRAWS, interval, weights
 from training.slices import values_of
+from training.worth.bootstrap import DRAWS, interval, weights
 
 BY = ("profile_segment_last", "profile_region_last")
 """The age-like band and the region of the telecom catalogue."""

@@ -13,8 +13,8 @@ from optuna.study import Study
 
 from models.registry import RegistryError, speaking
 from training.store import Store
-from training.tune_plots import draw
-from training.tune_study import Result, importances, results
+from training.tuning.plots import draw
+from training.tuning.study import Result, importances, results
 
 JOB = {"tieline.job": "tune"}
 PARENT = "mlflow.parentRunId"

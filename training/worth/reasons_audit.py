@@ -28,7 +28,7 @@ from models.bundle import Model
 from models.hazard import Hazard
 from models.periods import COMPETING, EVENT, accumulate
 from models.reasons import effects, group_names
-from training.bootstrap import mean_interval
+from training.worth.bootstrap import mean_interval
 
 ROWS = 500
 DONORS = 10

@@ -17,13 +17,13 @@ from optuna.study import Study
 from features import durable
 from features.dataset import Dataset
 from models.hazard import Params
-from training import tune_study
 from training.alone import alone
 from training.fit import Settings, instant
 from training.store import Store
-from training.tune_measure import Measure
-from training.tune_runs import Runs, close
-from training.tune_study import SPACE, TuneError, searched
+from training.tuning import study as studies
+from training.tuning.measure import Measure
+from training.tuning.runs import Runs, close
+from training.tuning.study import SPACE, TuneError, searched
 
 SURE = 2.0
 """How many standard errors the best must gain over the default to be proposed."""
@@ -89,7 +89,7 @@ def tune(
     """Search on for ``minutes``, or for ``trials`` more if these are done before, and keep what came of it.
 
     ``known``: pairs before the inner instant M with labels known by M; ``later``: pairs before T, labels known by T
-    (see `training.tune_measure`). The search is kept as ``folder/<store.name>.db``, what it proposes beside it as
+    (see `training.tuning.measure`). The search is kept as ``folder/<store.name>.db``, what it proposes beside it as
     ``.json``, its trials as runs nested in one run of ``store``. ``fresh`` forgets the same search. The time is looked
     at between trials, and a call makes one at least; an interrupt ends it and keeps what was done.
 
@@ -99,18 +99,18 @@ def tune(
     settings, begun = settings or Settings(), time.monotonic()
     _check(minutes, trials)
     durable.make_directory(folder)
-    with alone(folder / f"tune-{store.name}.lock"), tune_study.database(folder / f"{store.name}.db") as storage:
-        close(store, tune_study.left_open(storage))
+    with alone(folder / f"tune-{store.name}.lock"), studies.database(folder / f"{store.name}.db") as storage:
+        close(store, studies.left_open(storage))
         measure = Measure.of(known, later, settings.seed)
         default = measure.losses(_telling(settings, "the default"))
         seconds = time.monotonic() - begun
-        key = tune_study.key_of(measure, default, settings)
-        study, other = tune_study.open_study(storage, key, settings.seed, fresh=fresh)
+        key = studies.key_of(measure, default, settings)
+        study, other = studies.open_study(storage, key, settings.seed, fresh=fresh)
         start = len(study.trials)
         search = _Search(study, measure, settings, default, _begin_run(store, measure, settings, study))
         try:
             if not start:
-                tune_study.begin(study, settings.params, _mean(measure, default), other)
+                studies.begin(study, settings.params, _mean(measure, default), other)
                 _track(search, default, seconds)
             more = math.inf if trials is None else trials - (not start)
             interrupted = _go_on(search, begun + 60 * minutes, more, least=int(bool(start)))
@@ -180,24 +180,24 @@ def _go_on(search: _Search, until: float, most: float, least: int) -> bool:
 
 
 def _one(search: _Search, until: float) -> None:
-    begun, best = time.monotonic(), max(result.gain for result in tune_study.results(search.study))
+    begun, best = time.monotonic(), max(result.gain for result in studies.results(search.study))
     left = max(0.0, until - begun) / 60
-    trial, params = tune_study.ask(search.study, search.settings.params)
+    trial, params = studies.ask(search.study, search.settings.params)
     told = f"trial {trial.number}, {left:.1f} minutes left, {best:.2%} saved so far"
     try:
         losses = search.measure.losses(_telling(replace(search.settings, params=params), told))
     except BaseException:
-        tune_study.give_up(search.study, trial)
+        studies.give_up(search.study, trial)
         raise
     gain, error = search.measure.gain(losses, search.default)
-    tune_study.tell(search.study, trial, _mean(search.measure, losses), gain, error)
+    studies.tell(search.study, trial, _mean(search.measure, losses), gain, error)
     _track(search, losses, time.monotonic() - begun)
 
 
 def _track(search: _Search, losses: np.ndarray, seconds: float) -> None:
     """The trial that was told last, as a run."""
     cells = {f"log_loss.{label}.{horizon}": loss for (label, horizon), loss in search.measure.means(losses).items()}
-    search.runs.trial(tune_study.results(search.study)[-1], cells, seconds)
+    search.runs.trial(studies.results(search.study)[-1], cells, seconds)
 
 
 def _begin_run(store: Store, measure: Measure, settings: Settings, study: Study) -> Runs:
@@ -211,12 +211,12 @@ def _begin_run(store: Store, measure: Measure, settings: Settings, study: Study)
     }
     tags = {"task": measure.later.task.name, "lake_fingerprint": measure.later.fingerprint, "study": study.study_name}
     runs = Runs.begin(store, f"tune {store.name} {instant(measure.later.seen)}", params, tags)
-    study.set_user_attr(tune_study.RUN, runs.run_id)
+    study.set_user_attr(studies.RUN, runs.run_id)
     return runs
 
 
 def _found(search: _Search, path: Path, start: int) -> Tuned:
-    results, base = tune_study.results(search.study), search.settings.params
+    results, base = studies.results(search.study), search.settings.params
     best = max(results, key=lambda result: result.gain)
     params = replace(base, **best.params)  # type: ignore[arg-type]
     return Tuned(
