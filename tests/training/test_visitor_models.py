@@ -87,7 +87,7 @@ def test_who_is_a_customer_is_told_right_though_nobody_knows_who_is_none(record)
 def test_what_is_shown_of_being_named_is_what_can_be_seen(record) -> None:
     row = record.detail.set_index("label").loc[NAMED]
     assert row["events"] == len(TEST.given.X)
-    # The share that is ever named is estimated a little low where a few customers look like strangers, and p is cut there.
+    # The share that is ever named is estimated low where some customers look like strangers, and p is cut there.
     assert row["observed_expected"] == pytest.approx(1, abs=0.1)
 
 
