@@ -20,7 +20,7 @@ def demo(
 ) -> None:
     """Simulate an operator, train churn and needs, and decide for a few of its customers."""
     from features.simulator import simulate
-    from serving.auth import open_keys
+    from serving.access.keys import open_keys
 
     place = Place.of(None)
     out.rule("1. facts: a simulated operator, one table per system")

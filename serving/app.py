@@ -10,16 +10,16 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from serving import log
+from serving.access.guard import Guard
+from serving.access.keys import HEADER, open_keys
 from serving.answer import model_answer
-from serving.auth import HEADER, open_keys
 from serving.engine import Engine
 from serving.errors import Problem, declared, install
-from serving.guard import Guard
 from serving.openapi import describe
 from serving.resources import Resources, open_resources
 from serving.schemas import Alive, DecisionAnswer, DecisionRequest, Ready
 from serving.settings import Settings
+from serving.watch import log
 
 PREFIX = "/v1"
 logger = structlog.get_logger("serving")

@@ -4,10 +4,10 @@ import socket
 
 import uvicorn
 
-from serving.access import Access
 from serving.app import create_app
 from serving.errors import StartError
 from serving.settings import Settings
+from serving.watch.requests import Access
 
 
 def run(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.datastructures import Headers
 
-from serving.auth import open_keys
+from serving.access.keys import open_keys
 from serving.errors import Problem, StartError
 
 

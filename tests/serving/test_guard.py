@@ -8,9 +8,9 @@ import pytest
 from fastapi import FastAPI, Request
 from running import running
 
-from serving.auth import open_keys
+from serving.access.guard import Guard
+from serving.access.keys import open_keys
 from serving.errors import install
-from serving.guard import Guard
 
 LIMIT = 1_000
 

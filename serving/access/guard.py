@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.auth import ApiKeys
+from serving.access.keys import ApiKeys
 from serving.errors import Problem
 
 
