@@ -54,7 +54,7 @@ class Bound:
             step[rule.NEEDS_REACH] = part.needs_reach
             step[rule.PAIRS], step[rule.AGES] = plan.pairs_cases, plan.asks_age
             self._addresses(step, part)
-            step[rule.TALLIED], step[rule.LISTED] = _looked_at(plan)
+            step[rule.TALLIED], step[rule.LISTED] = looked_at(plan)
             sizes = grown
         self.cells, self.edges = np.concatenate(found), np.concatenate(edges)
         self.outputs, self.coverage = np.concatenate(outputs), np.concatenate(coverage)
@@ -105,7 +105,7 @@ class Bound:
         step[rule.KNOWN_FROM], step[rule.KNOWN_TO] = self._address(reach.known_from), self._address(reach.known_to)
 
 
-def _looked_at(plan: Plan) -> tuple[int, int]:
+def looked_at(plan: Plan) -> tuple[int, int]:
     """The filters whose rows are counted, and those of whose rows more is kept, a bit each."""
     tallied, listed = 0, 0
     for filter_, kind, _ in plan.cells.tolist():
