@@ -242,12 +242,18 @@ def load(folder: Path, *, expected: str | None = None) -> Model:
 
     With ``expected`` the model must have that id, so that a folder changed together with its hashes is refused too.
     """
+    found = verify(folder, expected=expected)
+    manifest = _manifest(folder / MANIFEST)
+    return Model(manifest, {label: _hazard(folder, manifest, label) for label in manifest.labels}, found)
+
+
+def verify(folder: Path, *, expected: str | None = None) -> str:
+    """The id of the model in a folder, once every byte is found as it was; otherwise `BundleError` as `load` has it."""
     found = digest(folder)
     if expected is not None and found != expected:
         raise BundleError(f"{folder} holds model {found[:12]}, not {expected[:12]} as registered")
     _verify(folder)
-    manifest = _manifest(folder / MANIFEST)
-    return Model(manifest, {label: _hazard(folder, manifest, label) for label in manifest.labels}, found)
+    return found
 
 
 def _manifest(path: Path) -> Manifest:

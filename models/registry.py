@@ -14,13 +14,22 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    RESOURCE_ALREADY_EXISTS,
+    RESOURCE_DOES_NOT_EXIST,
+    ErrorCode,
+)
+from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from models import bundle
 
@@ -28,6 +37,8 @@ CHAMPION, CHALLENGER, PREVIOUS, REFERENCE = "champion", "challenger", "previous"
 VERDICT = "verdict"
 """The tag of a version that says what the gate found."""
 _MODEL_ID, _AUDIT = "model_id", "audit."
+_PATIENCE = 5
+"""Seconds a database may take to accept a connection before it counts as not reachable."""
 
 
 def visitors_name(name: str) -> str:
@@ -44,6 +55,13 @@ class Champion(NamedTuple):
 
     version: int
     path: Path
+
+
+class Holder(NamedTuple):
+    """The version an alias stands for and the id its bundle was registered with."""
+
+    version: int
+    model_id: str
 
 
 @dataclass(frozen=True)
@@ -172,12 +190,36 @@ class Registry:
             raise RegistryError(f"no champion for '{name}' in {shown(self.uri)}: run `tieline train {name}` first")
         return Champion(version, self.files(name, version))
 
-    def files(self, name: str, version: int) -> Path:
-        """Where the bundle of a version lies, once its id is found as registered."""
+    def holder(self, name: str, alias: str) -> Holder | None:
+        """Which version has an alias, in one call; ``None`` where the name is not registered or nobody has it."""
+        try:
+            with speaking(self.uri):
+                found = self._client.get_model_version_by_alias(name, alias)
+        except RegistryError as error:
+            if _code(error.__cause__) not in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE):
+                raise
+            return None
+        return Holder(int(found.version), found.tags.get(_MODEL_ID, ""))
+
+    @contextmanager
+    def opened(self, name: str, version: int) -> Iterator[Path]:
+        """The folder of a version's bundle as `files` gives it; what has to be downloaded is removed afterwards."""
+        with TemporaryDirectory(prefix="tieline-") as folder, speaking(self.uri):
+            yield self.files(name, version, Path(folder))
+
+    def files(self, name: str, version: int, into: Path | None = None) -> Path:
+        """Where the bundle of a version lies, once its id is found as registered.
+
+        A bundle that does not lie on this machine is downloaded ``into`` a folder (by default a temporary one, which
+        stays).
+        """
         registered = self._client.get_model_version(name, str(version))
         uri = self._client.get_model_version_download_uri(name, str(version))
+        place = None if into is None or urlsplit(uri).scheme in ("", "file") else str(into)
         try:
-            path = Path(download_artifacts(artifact_uri=uri, tracking_uri=self.uri, registry_uri=self.uri))
+            path = Path(
+                download_artifacts(artifact_uri=uri, dst_path=place, tracking_uri=self.uri, registry_uri=self.uri)
+            )
         except (MlflowException, OSError) as error:
             raise RegistryError(f"the files of '{name}' version {version} are gone from {uri}: {error}") from None
         if bundle.digest(path) != registered.tags.get(_MODEL_ID):
@@ -217,6 +259,24 @@ class Registry:
                 raise
             return {}
         return {alias: int(version) for alias, version in aliases.items()}
+
+
+def reach(uri: str) -> None:
+    """Raises `RegistryError` where there is no store at ``uri`` or its database takes no connection within seconds.
+
+    MLflow itself makes a SQLite file that is not there, and tries a database that is down again for minutes.
+    """
+    if not urlsplit(uri).scheme.startswith(("sqlite", "postgresql", "mysql", "mssql")):
+        return
+    url = make_url(uri)
+    if url.get_backend_name() == "sqlite":
+        if url.database and not Path(url.database).is_file():
+            raise RegistryError(f"there is no model store at {url.database}")
+        return
+    waiting = {"connect_timeout": _PATIENCE} if url.get_backend_name() in ("postgresql", "mysql") else {}
+    with speaking(uri):
+        engine = create_engine(url, poolclass=NullPool, connect_args=waiting)
+        engine.connect().close()
 
 
 def quiet() -> None:

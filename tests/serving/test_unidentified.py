@@ -213,6 +213,6 @@ def test_a_login_makes_a_visitor_somebody(engine: Engine, operator: Operator) ->
 
 def test_models_that_tell_of_other_outcomes_do_not_answer_together(operator: Operator) -> None:
     churn, visitor = operator.records[0].model, operator.records[0].visitors.model
-    champion._belong_together("churn", churn, visitor)
+    champion.champions.belong_together("churn", churn, visitor)
     with pytest.raises(StartError, match=r"'needs' and 'needs.visitors' are not about the same outcomes"):
-        champion._belong_together("needs", operator.records[1].model, visitor)
+        champion.champions.belong_together("needs", operator.records[1].model, visitor)
