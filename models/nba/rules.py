@@ -5,14 +5,12 @@ Everything works on n people at once; a single live request is n = 1.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from models.nba.catalogue import SAFE_KINDS, Action, Catalogue, Condition
-
-Stage = Literal["channel", "identity", "objection", "consent", "eligibility"]
+from models.nba.policy import Refusal, Stage
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,6 @@ class Check:
     stage: Stage
     asks: str
     passed: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why one person cannot get one action: the first stage that refused, and what it asked for."""
-
-    action: str
-    stage: Stage
-    why: str
 
 
 def checks(action: Action, catalogue: Catalogue, people: People) -> Iterator[Check]:
