@@ -154,6 +154,35 @@ def test_the_policy_says_what_rules_and_value_say(
         assert best[i].tolist() == order + [-1] * (best.shape[1] - len(order))
 
 
+@pytest.mark.parametrize(
+    ("operator", "wanted", "values", "passed"),
+    [
+        ("is", 2, [1.9, 2.0, 2.1, None], [False, True, False, False]),
+        ("is_not", 2, [1.9, 2.0, 2.1, None], [True, False, True, True]),
+        ("at_least", 2, [1.9, 2.0, 2.1, None], [False, True, True, False]),
+        ("below", 2, [1.9, 2.0, 2.1, None], [True, False, False, False]),
+        ("missing", None, [1.9, 2.0, 2.1, None], [False, False, False, True]),
+        ("present", None, [1.9, 2.0, 2.1, None], [True, True, True, False]),
+        ("is", True, [1.0, 0.0, None], [True, False, False]),
+        ("is", "pro", ["basic", "pro", None], [False, True, False]),
+        ("is_not", "pro", ["basic", "pro", None], [True, False, True]),
+        ("missing", None, ["basic", "pro", None], [False, False, True]),
+        ("present", None, ["basic", "pro", None], [True, True, False]),
+        ("is", "pro", [None, None], [False, False]),
+    ],
+)
+def test_each_operator_at_its_edge(
+    operator: str, wanted: float | str | None, values: list[float | str | None], passed: list[bool]
+) -> None:
+    test = {"feature": "x", "operator": operator, **({} if wanted is None else {"value": wanted})}
+    policy = Policy(declared({"eligibility": [test]}, consents={}))
+    words = any(isinstance(v, str) for v in [wanted, *values])
+    frame = pd.DataFrame({"x": pd.Series(values, dtype="category" if words else "float32"), "monthly": np.float32(20)})
+    known = policy.known(frame, np.ones(len(frame), bool))
+    judged = policy.judge(known, policy.likely({}, np.zeros(len(frame))), "app")
+    assert (judged.refused[:, 0] == -1).tolist() == passed
+
+
 OFFERS = declared(
     {
         "id": "b",
