@@ -115,7 +115,7 @@ class Follower(Generic[Prepared]):
             if kept is None:
                 raise error if isinstance(error, StartError) else StartError(_words(error)) from error
             logger.warning("serving the models kept at home", why=_words(error), models=kept.versions)
-            return cls(source, _serving(kept), _Notes(now, away=_words(error)), every=every, patience=patience)
+            return cls(source, _serving(kept), _Notes(now, refused=_words(error)), every=every, patience=patience)
         notes = _seen(_Notes(now), look, now)
         notes = replace(notes, look=look, trouble="; ".join(loaded.trouble) or None)
         return cls(source, _serving(loaded.champions), notes, every=every, patience=patience)
@@ -132,7 +132,9 @@ class Follower(Generic[Prepared]):
         runs here for the first set, in the thread for later ones. Where it raises here, so does this.
         """
         self._warm = warm
-        self.serving = Serving(self.current, warm(self.current), self.serving.since)
+        self.serving, trouble = self._warmed(Loaded(self.current))
+        if trouble:
+            self._say(trouble="; ".join(trouble))
         self._thread = threading.Thread(target=self._follow, name="champions", daemon=True)
         self._thread.start()
 
@@ -193,18 +195,19 @@ class Follower(Generic[Prepared]):
 
     def _warmed(self, loaded: Loaded) -> tuple[Serving[Prepared], tuple[str, ...]]:
         """The models with what was prepared for them; a challenger that cannot be warmed is left out."""
-        assert self._warm is not None
-        champions = loaded.champions
-        if _ids(champions) == _ids(self.current):
-            return self.serving, loaded.trouble
         try:
-            return Serving(champions, self._warm(champions), datetime.now(UTC)), loaded.trouble
+            return self._prepared(loaded.champions), loaded.trouble
         except Exception as error:
-            if not champions.challengers:
+            if not loaded.champions.challengers:
                 raise
-            alone = replace(champions, challengers={})
-            trouble = (*loaded.trouble, f"with a challenger: {_words(error)}")
-            return Serving(alone, self._warm(alone), datetime.now(UTC)), trouble
+            alone = self._prepared(replace(loaded.champions, challengers={}))
+            return alone, (*loaded.trouble, f"with a challenger: {_words(error)}")
+
+    def _prepared(self, champions: Champions) -> Serving[Prepared]:
+        """What is served already, where these are the same models."""
+        assert self._warm is not None
+        served = self._thread is not None and _ids(champions) == _ids(self.current)
+        return self.serving if served else Serving(champions, self._warm(champions), datetime.now(UTC))
 
     def _swap(self, serving: Serving[Prepared], trouble: tuple[str, ...], again: float) -> None:
         before, self.serving = self.serving, serving
