@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,41 @@ class Encoder:
             out[:, j] = self._column(X[name], name)
         return out
 
+    def one(self, numbers: np.ndarray, words: Mapping[str, str | None]) -> np.ndarray:
+        """(f,) float32 one row, as `transform` gives it, for a request that cannot wait for a frame.
+
+        ``numbers`` (f,) are the values by `names`, NaN where missing; what stands at a category's place is not read,
+        its value is in ``words`` (``None``: missing). `FeatureError` for another number of values, or a category that
+        is not in ``words``.
+        """
+        out = np.array(numbers, np.float32)
+        if out.shape != (len(self.names),):
+            raise FeatureError(f"a row holds {len(self.names)} features, not an array of shape {out.shape}")
+        np.copyto(out, self._number_fills, where=np.isnan(out))
+        try:
+            for place, name, ranks, other in self._ranked:
+                out[place] = ranks.get(words[name], other)
+        except KeyError as error:
+            raise FeatureError(f"feature missing: {error.args[0]}") from None
+        return out
+
+    @cached_property
+    def _number_fills(self) -> np.ndarray:
+        """(f,) float32 what a missing number is read as; NaN where it stays missing, and for categories."""
+        numbers = [np.nan if n in self.vocabularies else self.fills.get(n, np.nan) for n in self.names]
+        return np.array(numbers, np.float32)
+
+    @cached_property
+    def _ranked(self) -> list[tuple[int, str, dict[str | None, float], float]]:
+        """Of each category its place, its name, the rank of each value and of a missing one, and that of any other."""
+        found = []
+        for place, name in enumerate(self.names):
+            if name in self.vocabularies:
+                ranks, missing = _table(self.vocabularies[name], self.fills.get(name))
+                other = float(len(ranks))
+                found.append((place, name, dict([*ranks.items(), (None, missing)]), other))
+        return found
+
     def check(self, X: pd.DataFrame) -> None:
         """Raises `FeatureError` unless the columns are exactly the features, in any order."""
         have = [str(c) for c in X.columns]
@@ -79,7 +115,12 @@ def _frequent(column: pd.Series, most: int, fewest: int) -> tuple[str, ...]:
 def _ranks(column: pd.Series, values: tuple[str, ...], fill: float | str | None) -> np.ndarray:
     if not isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype("category")
-    rank = {value: i for i, value in enumerate(values)}
-    missing = np.nan if fill is None else rank.get(str(fill), len(values))
+    rank, missing = _table(values, fill)
     table = np.array([rank.get(str(c), len(values)) for c in column.cat.categories] + [missing], dtype=np.float32)
     return table[column.cat.codes.to_numpy()]
+
+
+def _table(values: tuple[str, ...], fill: float | str | None) -> tuple[dict[str, float], float]:
+    """The rank of each value, and of a missing one."""
+    rank = {value: float(i) for i, value in enumerate(values)}
+    return rank, np.nan if fill is None else rank.get(str(fill), float(len(values)))

@@ -5,7 +5,7 @@ common values of the training rows). That is one-at-a-time ablation: it says wha
 need not add up, and it claims no cause.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,11 @@ import pandas as pd
 
 from models.bundle import Model
 
+POINTS = 100.0
 _SHOWN = 2
-_POINTS = 100.0
+
+Value = float | str | None
+"""What a feature is: a number, a category's word, or missing."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Reason:
 
     group: str
     effect: float
-    features: tuple[tuple[str, float | str | None, float | str | None], ...]
+    features: tuple[tuple[str, Value, Value], ...]
 
 
 def reasons(model: Model, row: pd.DataFrame, label: str, groups: Mapping[str, str] | None = None) -> list[Reason]:
@@ -37,23 +40,41 @@ def reasons(model: Model, row: pd.DataFrame, label: str, groups: Mapping[str, st
     """
     if len(row) != 1:
         raise ValueError(f"reasons are given for one row at a time, not {len(row)}")
-    members = _members(groups or model.groups)
+    grouped = members(groups or model.groups)
     x = model.encoder.transform(row)[0]
     position = {name: j for j, name in enumerate(model.features)}
-    sets = [*members.values(), *((name,) for name in model.features)]
+    sets = [*grouped.values(), *((name,) for name in model.features)]
     batch = np.tile(x, (1 + len(sets), 1))
     for i, names in enumerate(sets, start=1):
         columns = [position[n] for n in names]
         batch[i, columns] = model.typical[columns]
     probability = model.hazards[label].curve(batch)[:, -1]
-    effects = _POINTS * (probability[0] - probability[1:])
-    single = dict(zip(model.features, np.abs(effects[len(members) :]), strict=True))
-    found = [
-        Reason(group, float(effect), _facts(model, row, sorted(names, key=lambda n: -single[n])[:_SHOWN], single))
-        for (group, names), effect in zip(members.items(), effects, strict=False)
-        if effect != 0
+    moved = POINTS * (probability[0] - probability[1:])
+    by_group = dict(zip(grouped, moved.tolist(), strict=False))
+    alone = dict(zip(model.features, moved[len(grouped) :].tolist(), strict=True))
+    typical = {spec.name: spec.typical for spec in model.manifest.features}
+    return compose(by_group, alone, grouped, lambda n: _plain(row[n].iloc[0]), typical)
+
+
+def compose(
+    by_group: Mapping[str, float],
+    alone: Mapping[str, float],
+    grouped: Mapping[str, Sequence[str]],
+    value: Callable[[str], Value],
+    typical: Mapping[str, Value],
+    *,
+    most: int | None = None,
+    least: float = 0.0,
+) -> list[Reason]:
+    """The reasons that follow from the effects of groups, and of features ``alone``; both in points, 0 if not there.
+
+    Strongest first; at most ``most``, and only those that moved something, ``least`` points or more.
+    """
+    told = [group for group, effect in by_group.items() if effect != 0 and abs(effect) >= least]
+    told.sort(key=lambda group: -abs(by_group[group]))
+    return [
+        Reason(group, by_group[group], _facts(grouped[group], alone, value, typical)) for group in told[slice(most)]
     ]
-    return sorted(found, key=lambda r: -abs(r.effect))
 
 
 def effects(model: Model, X: pd.DataFrame, label: str, horizon: int = -1) -> np.ndarray:
@@ -61,7 +82,7 @@ def effects(model: Model, X: pd.DataFrame, label: str, horizon: int = -1) -> np.
 
     As probabilities, not points; 0 for a group that is as it is for most.
     """
-    groups, encoded = _members(model.groups), model.encoder.transform(X)
+    groups, encoded = members(model.groups), model.encoder.transform(X)
     position = {name: j for j, name in enumerate(model.features)}
     before = model.hazards[label].curve(encoded)[:, horizon]
     result = np.empty((len(X), len(groups)))
@@ -75,10 +96,11 @@ def effects(model: Model, X: pd.DataFrame, label: str, horizon: int = -1) -> np.
 
 def group_names(model: Model) -> tuple[str, ...]:
     """The groups of the features a model reads, in order."""
-    return tuple(_members(model.groups))
+    return tuple(members(model.groups))
 
 
-def _members(groups: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def members(groups: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Group -> its features, both in order, from feature -> group."""
     names: dict[str, list[str]] = {}
     for feature, group in groups.items():
         names.setdefault(group, []).append(feature)
@@ -86,15 +108,15 @@ def _members(groups: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
 
 def _facts(
-    model: Model, row: pd.DataFrame, names: list[str], moved: Mapping[str, float]
-) -> tuple[tuple[str, float | str | None, float | str | None], ...]:
-    """The named features that moved anything by themselves; the first in any case, as a group moves by its members."""
-    typical = {spec.name: spec.typical for spec in model.manifest.features}
-    shown = [n for i, n in enumerate(names) if i == 0 or moved[n] > 0]
-    return tuple((n, _plain(row[n].iloc[0]), typical[n]) for n in shown)
+    names: Sequence[str], alone: Mapping[str, float], value: Callable[[str], Value], typical: Mapping[str, Value]
+) -> tuple[tuple[str, Value, Value], ...]:
+    """The features that moved most by themselves; the first in any case, as a group moves by its members."""
+    strongest = sorted(names, key=lambda n: -abs(alone.get(n, 0.0)))[:_SHOWN]
+    shown = [n for i, n in enumerate(strongest) if i == 0 or alone.get(n)]
+    return tuple((n, value(n), typical[n]) for n in shown)
 
 
-def _plain(value: object) -> float | str | None:
+def _plain(value: object) -> Value:
     if pd.isna(value):  # type: ignore[call-overload]
         return None
     return value if isinstance(value, str) else float(value)  # type: ignore[arg-type]

@@ -55,3 +55,20 @@ def test_what_is_missing_is_read_as_its_fill():
     filled = replace(FITTED, fills={"plan": "a", "number": 2.5})
     rows = frame(["b", None], [1.0, np.nan])
     assert filled.transform(rows).tolist() == [[0, 1.0], [1, 2.5]]
+
+
+@pytest.mark.parametrize("fills", [{}, {"plan": "a", "number": 2.5}, {"plan": "never kept"}])
+@pytest.mark.parametrize("word", ["a", "b", "rare", "never seen", None])
+@pytest.mark.parametrize("number", [0.1, np.nan])
+def test_one_row_alone_is_encoded_as_in_a_frame(fills: dict, word: str | None, number: float):
+    encoder = replace(FITTED, fills=fills)
+    alone = encoder.one(np.array([np.nan, number], np.float32), {"plan": word})
+    assert alone.dtype == np.float32
+    assert np.array_equal(alone, encoder.transform(frame([word], [number]))[0], equal_nan=True)
+
+
+def test_one_row_that_does_not_fit_is_refused():
+    with pytest.raises(FeatureError, match="feature missing: plan"):
+        FITTED.one(np.zeros(2, np.float32), {})
+    with pytest.raises(FeatureError, match="2 features, not an array of shape"):
+        FITTED.one(np.zeros(1, np.float32), {"plan": "a"})

@@ -5,8 +5,10 @@ from known_hazards import known
 from small_models import GROUPS, small_model
 
 from models.reasons import reasons
+from models.scorer import Scorer
 
 MODEL = small_model()
+SCORER = Scorer(MODEL)
 
 
 def row(pain: float | None, plan: str | None, noise: float = 0.5) -> pd.DataFrame:
@@ -45,3 +47,28 @@ def test_features_can_be_grouped_otherwise_and_a_missing_value_is_none():
 def test_one_row_at_a_time():
     with pytest.raises(ValueError, match="one row at a time, not 2"):
         reasons(MODEL, known(2).X, "leaves")
+
+
+def asked(pain: float | None, plan: str | None, noise: float) -> tuple[np.ndarray, dict[str, str | None]]:
+    told = {"pain": np.nan if pain is None else pain, "noise": noise}
+    return np.array([told.get(name, np.nan) for name in MODEL.features], np.float32), {"plan": plan}
+
+
+@pytest.mark.parametrize("label", MODEL.labels)
+@pytest.mark.parametrize("pain", [-2.0, 0.0, 1.5, None])
+@pytest.mark.parametrize("plan", ["basic", "flex", "unheard of", None])
+@pytest.mark.parametrize("noise", [0.5, 0.25])
+def test_a_scorer_gives_the_same_reasons_with_the_words_of_the_row(label, pain, plan, noise):
+    numbers, words = asked(pain, plan, noise)
+    curve, why = SCORER.explained(MODEL.encoder.one(numbers, words), label, numbers, words)
+    assert list(why) == reasons(MODEL, row(pain, plan, noise), label)
+    assert curve.tolist() == MODEL.predict(row(pain, plan, noise))[label][0].tolist()
+
+
+def test_a_scorer_can_leave_out_all_but_the_strongest():
+    numbers, words = asked(1.5, "flex", 0.25)
+    x = MODEL.encoder.one(numbers, words)
+    _, every = SCORER.explained(x, "leaves", numbers, words)
+    assert len(every) == 2
+    assert SCORER.explained(x, "leaves", numbers, words, most=1)[1] == every[:1]
+    assert SCORER.explained(x, "leaves", numbers, words, least=abs(every[1].effect) + 1e-6)[1] == every[:1]
