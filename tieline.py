@@ -18,6 +18,7 @@ from commands import (
     facts,
     flat_tables,
     identity,
+    keys,
     levels,
     models,
     privacy,
@@ -99,6 +100,7 @@ app.command("forget")(privacy.forget)
 app.command("export")(privacy.export)
 app.command("scan")(privacy.scan)
 app.command("rotate-secret")(privacy.rotate_secret)
+app.add_typer(keys.app, name="keys")
 app.command("serve")(answers.serve)
 app.command("ui")(answers.ui)
 app.command("demo")(demo.demo)

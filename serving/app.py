@@ -12,6 +12,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from serving.access.guard import Guard
 from serving.access.keys import HEADER, open_keys
+from serving.access.limits import Limits
 from serving.answer import model_answer
 from serving.engine import Engine
 from serving.errors import Problem, declared, install
@@ -20,6 +21,7 @@ from serving.resources import Resources, open_resources
 from serving.schemas import Alive, DecisionAnswer, DecisionRequest, Ready
 from serving.settings import Settings
 from serving.watch import log
+from serving.watch.metrics import Metrics
 
 PREFIX = "/v1"
 logger = structlog.get_logger("serving")
@@ -31,7 +33,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] | None = None)
     Raises `serving.errors.StartError` when something it needs is not there. ``on_failure`` is called when reading the
     lake fails later; `app.state.failure` then holds the error.
     """
-    log.configure()
+    log.configure(settings.log_format)
     resources = open_resources(settings)
     keys, made = open_keys(settings.home)
     if made:
@@ -41,7 +43,8 @@ def create_app(settings: Settings, on_failure: Callable[[], None] | None = None)
     app.state.engine = app.state.failure = None
     app.include_router(health)
     app.include_router(decisions)
-    app.add_middleware(Guard, keys=keys, prefix=PREFIX, limit=settings.body_limit)
+    metrics = app.state.metrics = Metrics()
+    app.add_middleware(Guard, keys=keys, limits=Limits.of(settings), metrics=metrics)
     install(app)
     describe(app, resources.workspace.catalog.key_types)
     return app

@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serving.watch.ids import REQUEST_ID
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -40,6 +42,7 @@ class ProblemDocument(BaseModel):
     status: int = Field(ge=400, le=599)
     detail: str = Field(description="what went wrong and what would be right")
     errors: list[FieldError] = Field(description="the fields that are wrong; empty when none is to blame")
+    request_id: str | None = Field(default=None, description="of an error on our side: the id its log lines bear")
 
 
 class Problem(HTTPException):
@@ -60,8 +63,9 @@ class Problem(HTTPException):
             status=self.status_code,
             detail=str(self.detail),
             errors=list(self.errors),
+            request_id=REQUEST_ID.get() if self.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else None,
         )
-        return Response(document.model_dump_json(), self.status_code, self.headers, MEDIA_TYPE)
+        return Response(document.model_dump_json(exclude_none=True), self.status_code, self.headers, MEDIA_TYPE)
 
 
 def declared(*statuses: int) -> dict[int | str, dict[str, object]]:

@@ -7,7 +7,8 @@ import uvicorn
 from serving.app import create_app
 from serving.errors import StartError
 from serving.settings import Settings
-from serving.watch.requests import Access
+from serving.watch import log
+from serving.watch.requests import Requests
 
 
 def run(settings: Settings) -> None:
@@ -25,7 +26,13 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
     app = create_app(settings, on_failure=stop)
     # uvicorn's own lines repeat the whole address, with whatever a caller put into it.
     config = uvicorn.Config(
-        Access(app), host=settings.host, port=settings.port, server_header=False, access_log=False, ws="none"
+        Requests(app, app.state.metrics),
+        host=settings.host,
+        port=settings.port,
+        server_header=False,
+        access_log=False,
+        log_config=log.uvicorn_config(),
+        ws="none",
     )
     server = uvicorn.Server(config)
     server.run([listener])

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,7 +42,12 @@ class Settings(BaseSettings):
     as_of: Annotated[str, AfterValidator(_as_of)] = "lake"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    body_limit: int = Field(default=65_536, ge=1_024, description="bytes")
+    body_limit: int = Field(default=65_536, ge=1_024, description="bytes of a request's body")
+    events_limit: int = Field(default=1_048_576, ge=1_024, description="the same of a route that takes many things")
+    waiting: int = Field(default=256, ge=1, description="requests answered at once; more are turned away")
+    rate: float = Field(default=0, ge=0, le=1e6, description="requests a second of each API key; 0: any number")
+    burst: int = Field(default=100, ge=1, description="requests of a key at once, where the rate is limited")
+    log_format: Literal["auto", "json", "console"] = "auto"
 
     @property
     def models(self) -> str:

@@ -1,105 +1,129 @@
-"""API keys: who may ask. Only their SHA-256 is stored; a key is 256 random bits, so a fast hash is enough."""
+"""Which API keys open, in a running service: looked up by digest, and read anew when the file changes."""
 
-import hashlib
-import hmac
-import json
+import base64
+import binascii
 import os
-import secrets
-import stat
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import Headers
+import structlog
 
-from serving.errors import Problem, StartError
+from serving.access.refusal import Reason, Refusal
+from serving.access.stored import FILE, KeyFile, KeysError, Scope, digest, make_first, read
 
 HEADER = "X-API-Key"
+LOOK = 1.0
+"""Seconds between two looks at whether the file has changed."""
+
+logger = structlog.get_logger("serving")
 
 
-class StoredKey(BaseModel):
-    """One key as it lies on disk."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks. ``number`` stands for the key in logs, its ``name`` never does; ``expires``: seconds since 1970."""
 
     name: str
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    made: datetime
+    number: int
+    scopes: frozenset[Scope]
+    expires: float
 
 
-class KeyFile(BaseModel):
-    """The content of ``api_keys.json``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    keys: tuple[StoredKey, ...] = Field(min_length=1)
-
-
-@dataclass(frozen=True)
 class ApiKeys:
-    """The keys that are accepted."""
+    """The keys that are accepted, as the file of ``home`` has them.
 
-    keys: tuple[StoredKey, ...]
+    A digest is looked up in a dictionary: how long that takes may depend on the digest, but digests are of 256 random
+    bits, and nobody can choose a key whose digest comes near a stored one. So the time tells nothing that helps.
 
-    def check(self, headers: Headers) -> StoredKey:
-        """The key a request came with, in ``X-API-Key`` or ``Authorization: Bearer``; raises a 401 `Problem`."""
-        given = headers.get(HEADER) or _bearer(headers.get("Authorization", ""))
+    A file that turns out broken or readable by others leaves the keys as they were, and is logged; a file that is
+    gone leaves none. For one thread: the event loop's.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / FILE
+        self._seen = self._state()  # before it is read: what changes in between is seen at the next look
+        self._clients = _clients(read(home))
+        self._look = time.monotonic() + LOOK
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def client(self, headers: Mapping[bytes, bytes], *, basic: bool = False) -> Client:
+        """Who a request comes from, by ``X-API-Key`` or ``Authorization: Bearer``; a 401 `Refusal` for others.
+
+        ``headers``: lower-case names, as in an ASGI scope. ``basic``: a browser may send the key as the password.
+        """
+        if time.monotonic() >= self._look:
+            self._refresh()
+        given = headers.get(b"x-api-key") or _authorization(headers.get(b"authorization", b""), basic)
         if not given:
-            raise _unauthorized(f"an API key is required: send it as {HEADER}, or as Authorization: Bearer")
-        digest = _hash(given)
-        # Every key is compared, in constant time each, so that the answer's delay tells nothing.
-        found = [key for key in self.keys if hmac.compare_digest(key.sha256, digest)]
-        if not found:
-            raise _unauthorized("this API key is not known here")
-        return found[0]
+            raise _unauthorized(
+                "no_key", f"an API key is required: send it as {HEADER}, or as Authorization: Bearer", basic
+            )
+        found = self._clients.get(digest(given))
+        if found is None:
+            raise _unauthorized("unknown_key", "this API key is not known here", basic)
+        if found.expires <= time.time():
+            raise _unauthorized("expired", "this API key has expired", basic)
+        return found
+
+    def _refresh(self) -> None:
+        self._look = time.monotonic() + LOOK
+        try:
+            state = self._state()
+            if state == self._seen:
+                return
+            self._seen = state
+            self._clients = _clients(read(self._path.parent))
+        except (KeysError, OSError) as error:
+            logger.error("API keys not read anew; the ones before stay", why=str(error))
+        else:
+            logger.info("API keys read anew", keys=len(self._clients))
+
+    def _state(self) -> tuple[int, ...]:
+        """What changes when the file does; empty when it is not there."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - a third of what Path.stat takes
+        except FileNotFoundError:
+            return ()
+        return (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
 
 def open_keys(home: Path) -> tuple[ApiKeys, str | None]:
     """The keys of ``home/api_keys.json``, and the new key's text if the file had to be made (mode 0600).
 
-    The text is nowhere stored: show it once. Raises `StartError` when the file is broken or others may read it.
+    The text is nowhere stored: show it once. Raises `KeysError` when the file is broken, others may read it, or it
+    holds no key.
     """
-    path = home / "api_keys.json"
-    made = None if path.exists() else _make(path)
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise StartError(f"{path}: others may read it; run `chmod 600 {path}`")
-    try:
-        return ApiKeys(KeyFile.model_validate_json(path.read_bytes()).keys), made
-    except ValidationError as error:
-        problem = error.errors(include_input=False)[0]
-        place = ".".join(map(str, problem["loc"])) or "the file"
-        raise StartError(f"{path}: {place}: {problem['msg']}; mend it, or remove it to get a new key") from None
+    made = make_first(home)
+    keys = ApiKeys(home)
+    if not keys:
+        raise KeysError(f"{home / FILE}: there is no key in it; make one with `tieline keys add NAME --scope decide`")
+    return keys, made
 
 
-def _make(path: Path) -> str | None:
-    """Write a file with one new key and return the key; ``None`` when another process was faster."""
-    text = "tl_" + secrets.token_urlsafe(32)
-    entry = {"name": "first", "sha256": _hash(text), "made": datetime.now(UTC).isoformat(timespec="seconds")}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({"keys": [entry]}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        # A hard link fails if the name is taken: the file appears whole, and only once.
-        os.link(draft, path)
-    except FileExistsError:
-        return None
-    finally:
-        draft.unlink()
-    return text
+def _clients(file: KeyFile) -> dict[bytes, Client]:
+    return {
+        bytes.fromhex(key.sha256): Client(
+            key.name, key.number, frozenset(key.scopes), key.expires.timestamp() if key.expires else inf
+        )
+        for key in file.keys
+    }
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _authorization(value: bytes, basic: bool) -> bytes:
+    scheme, _, token = value.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return token.strip()
+    if basic and scheme.lower() == b"basic":
+        try:
+            return base64.b64decode(token, validate=True).partition(b":")[2]
+        except binascii.Error:
+            return b""
+    return b""
 
 
-def _bearer(value: str) -> str:
-    scheme, _, token = value.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _unauthorized(detail: str) -> Problem:
-    return Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
+def _unauthorized(reason: Reason, detail: str, basic: bool) -> Refusal:
+    return Refusal(reason, 401, detail, {"WWW-Authenticate": 'Basic realm="tieline"' if basic else "Bearer"})

@@ -1,33 +1,64 @@
-"""A line of the log for each request: which route, how it ended and how long it took."""
+"""What is told of each request: its id, a line of the log, and how long it took."""
 
 import time
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-logger = structlog.get_logger("serving")
+from serving.access.guard import CLIENT
+from serving.errors import Problem
+from serving.watch.ids import REQUEST_ID, numbering, well_formed
+from serving.watch.metrics import NO_ROUTE, Metrics
+
+HEADER = b"x-request-id"
 
 
-class Access:
-    """ASGI middleware. It notes the route's template, never the address itself: keys may stand in what callers ask."""
+class Requests:
+    """ASGI middleware, the outermost. It notes the route's template, never the address itself, and the client's number,
+    never its name: keys may stand in what callers ask.
 
-    def __init__(self, app: ASGIApp) -> None:
+    The id is the caller's ``X-Request-ID`` if that is well formed, else a new one; the answer carries it. An error of
+    the app is logged here, with the id, and answered if it was not yet.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
+        self.metrics = metrics
+        self._new_id = numbering()
+        self._log = structlog.get_logger("serving").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and log it once it is answered."""
+        """Pass the request on, and tell of it once it is answered."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        began, statuses = time.perf_counter(), []
+        began = time.perf_counter()
+        given = dict(scope["headers"]).get(HEADER)
+        request_id = given.decode() if given and well_formed(given) else self._new_id()
+        header = (HEADER, request_id.encode())
+        REQUEST_ID.set(request_id)  # each request is a task of its own, with a context of its own
+        status, ended = None, False
 
         async def noting(message: Message) -> None:
+            nonlocal status, ended
             if message["type"] == "http.response.start":
-                statuses.append(message["status"])
+                status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), header]}
+            else:
+                ended = not message.get("more_body", False)
             await send(message)
 
         try:
             await self.app(scope, receive, noting)
+        except Exception:
+            self._log.exception("the app failed")
+            if status is None:
+                await Problem(500, "an error on our side; the log has more").response()(scope, receive, noting)
+            elif not ended:
+                raise  # the server cuts the connection: half an answer must not look whole
         finally:
-            route = getattr(scope.get("route"), "path", "(no route)")
-            took = round((time.perf_counter() - began) * 1000, 1)
-            logger.info("request", route=route, status=next(iter(statuses), None), ms=took)
+            seconds = time.perf_counter() - began
+            route = getattr(scope.get("route"), "path", NO_ROUTE)
+            client = scope.get(CLIENT)
+            self.metrics.observe_request(scope["method"], route, status, seconds)
+            number = None if client is None else client.number
+            self._log.info("request", route=route, status=status, ms=round(seconds * 1000, 2), client=number)

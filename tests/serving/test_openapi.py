@@ -13,7 +13,7 @@ from features.facts import CHANNELS
 
 
 def test_it_names_what_a_caller_must_know(service: Service) -> None:
-    document = service.client.get("/openapi.json").json()
+    document = service.client.get("/openapi.json", headers=service.headers).json()
     decide = document["paths"]["/v1/decisions"]["post"]
     assert set(decide["responses"]) == {"200", "400", "401", "413", "422", "500", "503"}
     for status, response in decide["responses"].items():
@@ -32,7 +32,9 @@ def api(service: Service) -> BaseSchema:
     # well-formed request may still be told 422, and which key is malformed.
     accepted = {"positive_data_acceptance": {"expected-statuses": ["2xx", "401", "422"]}}
     config = SchemathesisConfig.from_dict({"checks": accepted})
-    return schemathesis.openapi.from_url(f"{service.client.base_url}/openapi.json", config=config)
+    return schemathesis.openapi.from_url(
+        f"{service.client.base_url}/openapi.json", config=config, headers=service.headers
+    )
 
 
 def every_operation(api: BaseSchema, check: Callable[[Case], None], examples: int) -> list[str]:

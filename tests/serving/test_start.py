@@ -226,9 +226,8 @@ def test_the_log_tells_the_route_and_never_what_stood_in_the_address(operator: O
         process.terminate()
         _, logged = process.communicate(timeout=120)
     lines = [line for line in logged.splitlines() if "request" in line]
-    assert any("route=/healthz" in line and "status=200" in line for line in lines), logged
-    assert any("(no route)" in line and "status=404" in line for line in lines), logged
-    assert any("(no route)" in line and "status=401" in line for line in lines), logged
+    told = {(line.get("route"), line.get("status")) for line in map(json.loads, lines)}
+    assert told >= {("/healthz", 200), ("(no route)", 404), ("(no route)", 401)}, logged
     assert not [name for name in ("ann@", "/ann", "people", "471234", "key=", "%3A") if name in logged]
 
 
