@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -70,7 +71,10 @@ class Source:
         Raises `StartError` when a champion is missing, a file was changed, or the models, the workspace and its
         actions do not belong together. A challenger with such a fault is left out.
         """
-        read = {name: self._champion(name, holder, _served(known, name)) for name, holder in look.champions.items()}
+        copies = self.copies
+        read = {
+            name: self._champion(name, holder, _served(known, name), copies) for name, holder in look.champions.items()
+        }
         for task in TASKS:
             if task not in read:
                 raise StartError(
@@ -91,7 +95,10 @@ class Source:
         return Loaded(Champions(champions.churn, champions.needs, champions.visitors, challengers), tuple(trouble))
 
     def keep(self, champions: Champions) -> None:
-        """Copy the models that are served now to the home, if there is one. Raises `OSError` and `RegistryError`."""
+        """Note the models that are served now in the home, if there is one, with a copy of each.
+
+        Raises `OSError`, `RegistryError` and `BundleError`.
+        """
         if self.copies is None:
             return
         for name, champion in champions.all.items():
@@ -130,12 +137,20 @@ class Source:
         """What a champion's name is in the registry: the same, or with the workspace before it."""
         return self.workspace.model_name(name)
 
-    def _champion(self, name: str, holder: Holder, known: Champion | None) -> Champion:
+    def _champion(self, name: str, holder: Holder, known: Champion | None, copies: Copies | None = None) -> Champion:
+        """The model of a holder; copied at once, as its files may be gone by the time it serves.
+
+        A copy that cannot be made is left to `keep`, which says so.
+        """
         if known is not None and (known.version, known.model.id) == holder:
             return known
         try:
             with self._registry.opened(self._registered(name), holder.version) as folder:
-                return Champion(holder.version, bundle.load(folder, expected=holder.model_id))
+                model = bundle.load(folder, expected=holder.model_id)
+                if copies is not None and not copies.has(model.id):
+                    with suppress(OSError):
+                        copies.add(model.id, folder)
+                return Champion(holder.version, model)
         except (RegistryError, BundleError, OSError) as error:
             raise StartError(shown(str(error))) from error
 
@@ -167,9 +182,10 @@ def _there(found: Mapping[str, Holder | None]) -> dict[str, Holder]:
 
 
 def _impatient() -> None:
-    """Let MLflow give up on a server within seconds, unless the environment says otherwise.
+    """Let MLflow give up on a server within seconds and draw no progress bars, unless the environment says otherwise.
 
     By default it tries for four minutes, as is right for training; the next look comes in seconds anyway.
     """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")

@@ -127,7 +127,7 @@ class Store:
         return self
 
     def add_pair(self, last: int = 120) -> None:
-        """One more version of churn and of its visitors' model; both look ``last`` days ahead, so they need each other."""
+        """One more version of churn and of its visitors' model: both look ``last`` days ahead and need each other."""
         for name in ("churn", "churn.visitors"):
             self.add(name, tiny(name, shift=0.7, last=last))
 

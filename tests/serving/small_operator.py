@@ -102,7 +102,9 @@ def home_of(operator: Operator, folder: Path) -> Settings:
     """A copy of the operator's lake and keys in another home, served by the same model store."""
     home = folder / "home"
     shutil.copytree(
-        operator.settings.home, home, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts", "api_keys.json")
+        operator.settings.home,
+        home,
+        ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts", "api_keys.json", "champions"),
     )
     return Settings(home=home, tracking_uri=operator.settings.models)
 
