@@ -22,8 +22,7 @@ LANES = 8
 
 @nb.njit(
     int64(float32[::1], float32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[:, ::1]),
-    cache=True,
-    nogil=True,
+    **COMPILED,
 )
 def _changes(
     x: np.ndarray,
@@ -40,8 +39,10 @@ def _changes(
     ``row`` 0, the others 1, 2, ... in that order, ``feature`` being its inverse. A change (group, or -1 of one of its
     features; the first feature; first row, last row) makes all features of its rows typical.
     """
-    rows, found, j = 0, 0, 0
-    row[:] = 0
+    rows, found = 0, 0
+    for j in range(row.shape[0]):
+        row[j] = 0
+    j = 0
     while j < order.shape[0]:
         g, begin = group[order[j]], rows + 1
         while j < order.shape[0] and group[order[j]] == g:
@@ -58,7 +59,7 @@ def _changes(
         if rows > begin:
             for r in range(begin, rows + 1):
                 changes[found, 0], changes[found, 1] = -1, feature[r]
-                changes[found, 2:] = r
+                changes[found, 2], changes[found, 3] = r, r
                 found += 1
     return found
 
@@ -82,8 +83,9 @@ def _alter(
 
     ``usual`` (f, w) are the words of each feature if typical, ``below[r]`` those of rows up to r, ``above[r]`` from r.
     """
-    changed[:] = 0
     base = below[rows]
+    for w in range(base.shape[0]):
+        changed[w] = 0
     for c in range(begin, end):
         first, last = changes[c, 2], changes[c, 3]
         before, after, into = below[first - 1], above[last + 1], other[c - begin]
@@ -101,6 +103,63 @@ def _alter(
                 changed[w] |= bit
 
 
+@nb.njit(void(int64, *[uint32[:, ::1]] * 3), **COMPILED)
+def _gather(rows: int, left: np.ndarray, below: np.ndarray, above: np.ndarray) -> None:
+    """Fill ``below[r]`` with what is left of the words by rows 0 to r, and ``above[r]`` by rows r to the last."""
+    for w in range(left.shape[1]):
+        below[0, w] = left[0, w]
+        above[rows + 1, w] = ONES
+    for r in range(1, rows + 1):
+        into, others, own = below[r], below[r - 1], left[r]
+        for w in range(own.shape[0]):
+            into[w] = others[w] & own[w]
+    for r in range(rows, 0, -1):
+        into, others, own = above[r], above[r + 1], left[r]
+        for w in range(own.shape[0]):
+            into[w] = others[w] & own[w]
+
+
+@nb.njit(
+    void(int64, *TREES, uint32[:, ::1], int64, uint32[:, ::1], uint64[::1], float64[::1], float64[:, ::1]), **COMPILED
+)
+def _add(
+    width: int,
+    words: np.ndarray,
+    leaf_at: np.ndarray,
+    leaf: np.ndarray,
+    sums: np.ndarray,
+    below: np.ndarray,
+    rows: int,
+    other: np.ndarray,
+    changed: np.ndarray,
+    value: np.ndarray,
+    total: np.ndarray,
+) -> None:
+    """Fill ``width`` columns of ``total``: the sums of the row as it is, then after each change of `_alter`.
+
+    ``value`` (>= width,) is scratch.
+    """
+    for s in range(total.shape[0]):
+        for c in range(width):
+            total[s, c] = 0.0
+    for t in range(sums.shape[0]):
+        begin, end = words[t], words[t + 1]
+        usual = reached(below[rows], begin, end, leaf_at, leaf)
+        moved = uint64(0)
+        for w in range(begin, end):
+            moved |= changed[w]
+        for c in range(width):
+            value[c] = usual
+        while moved:
+            c = lowest(moved)
+            value[c + 1] = reached(other[c], begin, end, leaf_at, leaf)
+            moved &= moved - uint64(1)
+        for s in range(sums[t, 0], sums[t, 1]):
+            into = total[s]
+            for c in range(width):
+                into[c] += value[c]
+
+
 @nb.njit(
     int64(
         float32[::1],
@@ -116,11 +175,11 @@ def _alter(
         int32[:, ::1],
         *[uint32[:, ::1]] * 4,
         uint64[::1],
+        float64[::1],
         float64[:, ::1],
         float64[:, ::1],
     ),
-    cache=True,
-    nogil=True,
+    **COMPILED,
 )
 def ablated(
     x: np.ndarray,
@@ -146,6 +205,7 @@ def ablated(
     above: np.ndarray,
     other: np.ndarray,
     changed: np.ndarray,
+    value: np.ndarray,
     total: np.ndarray,
     told: np.ndarray,
 ) -> int:
@@ -156,39 +216,15 @@ def ablated(
     rows = 0
     for j in range(row.shape[0]):
         rows = max(rows, row[j])
-    left[: rows + 1] = ONES
+    for r in range(rows + 1):
+        for w in range(left.shape[1]):
+            left[r, w] = ONES
     cut(x, cuts, threshold, cut_word, cut_mask, row, left)
-    below[0] = left[0]
-    for r in range(1, rows + 1):
-        for w in range(left.shape[1]):
-            below[r, w] = below[r - 1, w] & left[r, w]
-    above[rows + 1] = ONES
-    for r in range(rows, 0, -1):
-        for w in range(left.shape[1]):
-            above[r, w] = above[r + 1, w] & left[r, w]
-    base = below[rows]
-    kept, place = np.empty(AT_ONCE), np.empty(AT_ONCE, np.int64)
+    _gather(rows, left, below, above)
     for begin in range(0, max(found, 1), AT_ONCE):
         end = min(begin + AT_ONCE, found)
         width = (end - begin + LANES) // LANES * LANES
-        total[:, :width] = 0.0
         _alter(changes, begin, end, rows, feature, usual, left, below, above, other, changed)
-        for t in range(sums.shape[0]):
-            value = reached(base, words[t], words[t + 1], leaf_at, leaf)
-            moved = uint64(0)
-            for w in range(words[t], words[t + 1]):
-                moved |= changed[w]
-            for s in range(sums[t, 0], sums[t, 1]):
-                into, rest, n = total[s], moved, 0
-                while rest:
-                    c = lowest(rest)
-                    kept[n] = into[c + 1] + reached(other[c], words[t], words[t + 1], leaf_at, leaf)
-                    place[n] = c + 1
-                    rest &= rest - uint64(1)
-                    n += 1
-                for c in range(width):
-                    into[c] += value
-                for i in range(n):
-                    into[place[i]] = kept[i]
+        _add(width, words, leaf_at, leaf, sums, below, rows, other, changed, value, total)
         tell(answers, sigmoid, total, min(begin, 1), end - begin + 1, begin, told)
     return found

@@ -34,7 +34,7 @@ def lowest(typing_context: Any, word: Any) -> Any:
     return int64(uint64), emit
 
 
-COMPILED = {"cache": True, "nogil": True}
+COMPILED = {"cache": True, "nogil": True, "_nrt": False}
 CUTS = (int64[:, ::1], float64[::1], int32[::1], uint32[::1])
 TREES = (int32[::1], int32[::1], float64[::1], int32[:, ::1])
 ANSWERS = (int32[:, ::1], float64[::1])
@@ -114,8 +114,7 @@ def tell(
 
 @nb.njit(
     void(float32[::1], *CUTS, *TREES, *ANSWERS, int32[::1], uint32[:, ::1], float64[:, ::1], float64[:, ::1]),
-    cache=True,
-    nogil=True,
+    **COMPILED,
 )
 def plain(
     x: np.ndarray,
@@ -135,9 +134,12 @@ def plain(
     told: np.ndarray,
 ) -> None:
     """Fill ``told`` (a, 3) with the boosters' probabilities of row ``x`` (f,); the rest is scratch."""
-    row[:] = 0
-    left[0] = ONES
-    total[:, 0] = 0.0
+    for j in range(row.shape[0]):
+        row[j] = 0
+    for w in range(left.shape[1]):
+        left[0, w] = ONES
+    for s in range(total.shape[0]):
+        total[s, 0] = 0.0
     cut(x, cuts, threshold, cut_word, cut_mask, row, left)
     for t in range(sums.shape[0]):
         value = reached(left[0], words[t], words[t + 1], leaf_at, leaf)

@@ -156,6 +156,7 @@ class _Ablation:
             np.empty((features + 2, words), np.uint32),
             np.empty((ablate.AT_ONCE, words), np.uint32),
             np.empty(words, np.uint64),
+            np.empty(ablate.AT_ONCE + ablate.LANES),
             np.empty((self.part.forest.total, ablate.AT_ONCE + ablate.LANES)),
             np.empty(((1 + changes) * len(self.part.share), fold.CLASSES)),
         )
