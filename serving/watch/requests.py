@@ -18,7 +18,8 @@ class Requests:
     never its name: keys may stand in what callers ask.
 
     The id is the caller's ``X-Request-ID`` if that is well formed, else a new one; the answer carries it. An error of
-    the app is logged here, with the id, and answered if it was not yet.
+    the app is logged here, with the id, and answered if it was not yet; where half the answer is gone, the server cuts
+    the connection, so that it does not look whole.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -36,15 +37,13 @@ class Requests:
         request_id = given.decode() if given and well_formed(given) else self._new_id()
         header = (HEADER, request_id.encode())
         REQUEST_ID.set(request_id)  # each request is a task of its own, with a context of its own
-        status, ended = None, False
+        status = None
 
         async def noting(message: Message) -> None:
-            nonlocal status, ended
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message = {**message, "headers": [*message.get("headers", ()), header]}
-            else:
-                ended = not message.get("more_body", False)
             await send(message)
 
         try:
@@ -53,8 +52,6 @@ class Requests:
             self._log.exception("the app failed")
             if status is None:
                 await Problem(500, "an error on our side; the log has more").response()(scope, receive, noting)
-            elif not ended:
-                raise  # the server cuts the connection: half an answer must not look whole
         finally:
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", NO_ROUTE)
