@@ -15,6 +15,7 @@ from running import Service, running, wait_until_ready
 from small_operator import Operator, home_of, track_for_shop, workspace_of
 
 from models.registry import Registry
+from serving.access import stored
 from serving.app import create_app
 from serving.errors import StartError
 from serving.run import run
@@ -210,6 +211,7 @@ def test_a_failed_load_is_logged_with_its_place_and_without_the_values_around_it
 
 def test_the_log_tells_the_route_and_never_what_stood_in_the_address(operator: Operator, tmp_path: Path) -> None:
     settings = home_of(operator, tmp_path)
+    known = {"X-API-Key": stored.add(settings.home, "ann", ["read"])[0]}
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     start = f"from pathlib import Path; import serving.run as r; r.run(r.Settings(home=Path({str(settings.home)!r}), "
@@ -222,6 +224,7 @@ def test_the_log_tells_the_route_and_never_what_stood_in_the_address(operator: O
             client.get("/healthz", params={"key": "email:ann@example.com"})
             client.get("/v1/decisions/+32471234567?key=email:ann@example.com")
             client.get("/people/ann")
+            client.get("/people/ann", headers=known)
     finally:
         process.terminate()
         _, logged = process.communicate(timeout=120)
