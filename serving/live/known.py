@@ -1,0 +1,213 @@
+"""What the store knows of keys and entities at a reading's cut: whom a key names, what an entity reaches, what happened.
+
+Each is looked up in its cache, and made from the rows where the cache has nothing that still holds. What was made is
+kept for the next one (`Known.kept`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import orjson
+
+from features.conditions import duration
+from features.declare import Catalog
+from features.engine.columns import FOREVER
+from features.engine.live.fold import OF, OWN, VIA, Reached, Way, present
+from features.engine.live.layout import Layout
+from features.engine.live.packed import Encoder, Rows, pack, unpack
+from features.identity.candidates import Naming
+from features.identity.graph.graph import Graph
+from features.identity.reach import Reach, own_reach, parents
+from serving.live import statements
+from serving.live.nearby import Nearby, rectangles
+from serving.live.store import Reading, Writing
+from serving.live.words import Words
+
+Named = dict[int, float]
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How entities of a type are read: through themselves, and through these types of parents."""
+
+    parents: tuple[str, ...]
+
+    @classmethod
+    def of(cls, catalog: Catalog, entity_type: str) -> "Ways":
+        """Those any of the catalogue's features asks for; of a type that has no such parent none."""
+        asked = {f.via or f.of for f in catalog.features} - {None, entity_type}
+        return cls(tuple(sorted(str(t) for t in asked & catalog.above(entity_type))))
+
+    def pack(self, own: np.ndarray, of_parents: Sequence[np.ndarray]) -> bytes:
+        """Rectangles (5, r) of the entity itself and of each type of parent, as bytes."""
+        parts = [own, *of_parents]
+        head = np.array([part.shape[1] for part in parts], np.int64)
+        return np.concatenate([head, np.concatenate(parts, axis=1).reshape(-1)]).astype(np.int64).tobytes()
+
+    def unpack(self, body: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """Rectangles (5, r), and where those of the entity and of each type of parent begin, with the end."""
+        words = np.frombuffer(body, np.int64)
+        n = 1 + len(self.parents)
+        return words[n:].reshape(5, -1), np.append(0, np.cumsum(words[:n]))
+
+
+@dataclass
+class Known:
+    """One reading of what is known, for a catalogue whose calls are about entities of one type."""
+
+    reading: Reading
+    catalog: Catalog
+    layout: Layout
+    words: Words
+    entity_type: str
+    kept: list[tuple[str, tuple]] = field(default_factory=list)
+
+    def types(self, keys: Sequence[int]) -> dict[int, str]:
+        """The type of every key that is known."""
+        return dict(self.reading.rows(statements.TYPES, list(keys)))
+
+    def named(self, keys: Sequence[tuple[str, int]]) -> list[Named]:
+        """What each (type, id) key says of who it is just before now: entity -> probability."""
+        now, ids = self.reading.now, [key for _, key in keys]
+        found = {
+            key: orjson.loads(body) for key, until, body in self.reading.rows(statements.NAMES, ids) if now < until
+        }
+        return [
+            {int(entity): p for entity, p in found[key].items()} if key in found else self._name(kind, key)
+            for kind, key in keys
+        ]
+
+    def _name(self, key_type: str, key: int) -> Named:
+        nearby = Nearby(self.reading, self.catalog)
+        nearby.above([key], rolling=True)
+        graph, kinds = nearby.graph()
+        now, seen = self.reading.now, self.reading.seen
+        named = Naming(graph, kinds.type_of).named_by(key_type, key, self.entity_type, now, seen)
+        if kinds.type_of(key):
+            body = orjson.dumps({str(entity): p for entity, p in named.items()})
+            self.kept.append((statements.KEEP_NAMES, (key, seen, next_change(graph, now), body)))
+        return named
+
+    def reached(self, entity: int, ways: Sequence[Way], cutoff: int) -> Reached:
+        """What an entity is read through, ``ways`` of `LiveFold`."""
+        of_type = Ways.of(self.catalog, self.entity_type)
+        found, bounds = of_type.unpack(self._reach([entity], of_type)[entity])
+        parts, spans, n = [found], {}, found.shape[1]
+        spans[OWN, ""] = (0, int(bounds[1]))
+        of_parent: dict[str, int | None] = {}
+        for way, parent in ways:
+            place = of_type.parents.index(parent) + 1 if parent else 0
+            span = (int(bounds[place]), int(bounds[place + 1]))
+            if way == VIA:
+                spans[VIA, parent] = span
+            elif way == OF:
+                of_parent[parent] = present(found, span, cutoff, self.reading.seen)
+        wanted = [who for who in of_parent.values() if who is not None]
+        bodies = self._reach(wanted, Ways(())) if wanted else {}
+        for parent, who in of_parent.items():
+            if who is None:
+                spans[OF, parent] = (-1, -1)
+                continue
+            own, _ = Ways(()).unpack(bodies[who])
+            spans[OF, parent] = (n, n + own.shape[1])
+            parts.append(own)
+            n += own.shape[1]
+        whole = np.concatenate(parts, axis=1) if len(parts) > 1 else found
+        return Reached(np.array(whole, np.int64, order="C"), spans)
+
+    def _reach(self, entities: Sequence[int], ways: Ways) -> dict[int, bytes]:
+        self.reading.hold(entities)
+        found = dict(self.reading.rows(statements.REACH, list(entities)))
+        for entity in entities:
+            if entity not in found:
+                found[entity] = self._made(entity, ways)
+                self.kept.append((statements.KEEP_REACH, (entity, self.reading.seen, found[entity])))
+        return found
+
+    def _made(self, entity: int, ways: Ways) -> bytes:
+        nearby = Nearby(self.reading, self.catalog)
+        group = nearby.same([entity])
+        nearby.above(group)
+        nearby.below(group)
+        graph, kinds = nearby.graph()
+        kind = nearby.types.get(entity, self.entity_type)
+        own = own_reach(kind, np.array(sorted(group), np.int64), graph)
+        return ways.pack(
+            rectangles(own, entity), [rectangles(parents(kind, parent, graph), entity) for parent in ways.parents]
+        )
+
+    def packed(self, keys: Sequence[int]) -> tuple[bytearray, int]:
+        """The packed histories of some keys, one after another, and how many have any."""
+        self.reading.hold(keys)
+        asked = list(keys)
+        blobs = {key: body for key, _, body in self.reading.rows(statements.PACKED, asked, self.layout.digest)}
+        newer = self.reading.rows(statements.NEWER, asked, self.layout.digest)
+        if newer:
+            blobs |= self._renewed(blobs, newer)
+        mine = [blobs[key] for key in asked if key in blobs]
+        return bytearray().join(mine), len(mine)
+
+    def _renewed(self, blobs: Mapping[int, bytes], newer: Sequence[tuple]) -> dict[int, bytes]:
+        """The packed histories of the keys that have newer rows, with these."""
+        self.words.refresh(self.reading)
+        by_key: dict[int, list[tuple]] = {}
+        for row in newer:
+            by_key.setdefault(row[0], []).append(row)
+        found = {}
+        for key, rows in by_key.items():
+            if any(row[9] or row[8] for row in rows) or key not in blobs:
+                rows = self.reading.rows(statements.ROWS, [key])
+                before: dict[int, Rows] = {}
+            else:
+                before = unpack(blobs[key], self.layout)
+            found[key] = packed_rows(key, rows, before, self.layout, self.words, self.reading.seen)
+            self.kept.append(
+                (statements.KEEP_PACKED, (key, self.layout.digest, self.reading.seen, found[key]))
+            )
+        return found
+
+    def keep(self, writing: Writing) -> None:
+        """Write what was made into the caches."""
+        for statement, values in self.kept:
+            writing.run(statement, *values)
+
+
+def packed_rows(
+    key: int, rows: Iterable[tuple], before: Mapping[int, Rows], layout: Layout, words: Words, seen: int
+) -> bytes:
+    """The bytes of a key's rows (columns of `statements.ROWS`) with a stamp before a cut, joined to those ``before``."""
+    lives: dict[tuple[str, str], list[tuple]] = {}
+    for row in rows:
+        if row[5] < seen:
+            lives.setdefault((row[1], row[2]), []).append(row)
+    facts: dict[str, list[tuple[int, int, int, int, dict]]] = {}
+    for (source, _), life in lives.items():
+        life.sort(key=lambda row: max(row[4], row[5]))
+        for row, after in zip(life, [*life[1:], None], strict=True):
+            until = min(FOREVER if row[6] is None else row[6], FOREVER if after is None else max(after[4], after[5]))
+            if not (row[7] or row[8]):
+                facts.setdefault(source, []).append(
+                    (row[3], max(row[4], row[5]), until, row[10], orjson.loads(row[11]))
+                )
+    sections = dict(before)
+    for place, section in enumerate(layout.sections):
+        if fresh := facts.get(section.source):
+            new = Encoder(section, words.code).rows(fresh)
+            sections[place] = Rows.joined([sections[place], new]) if place in sections else new
+    return pack(key, layout, sections)
+
+
+def next_change(graph: Graph, now: int) -> int:
+    """The first instant after ``now`` at which a key of a small graph may name somebody else though nothing new is said."""
+    instants = [FOREVER]
+    for link, rows in graph.said.items():
+        instants += rows["at"].tolist()
+        if link.back is not None:
+            instants += (rows["at"] + duration(link.back)).tolist()
+    for frame in graph.links.values():
+        instants += frame["at_from"].tolist() + frame["at_to"].tolist()
+    return min(instant + 1 for instant in instants if instant >= now)
+
+
+__all__ = ["Known", "Reach", "Ways", "next_change", "packed_rows"]

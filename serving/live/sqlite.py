@@ -1,0 +1,246 @@
+"""The live store in one SQLite file: for one process, whose writer thread commits all that waits at once.
+
+Write-ahead log, ``synchronous=FULL``: what is reported done survives a kill and a power cut. Other processes (`tieline
+load`, `sync`, `forget`) may write too; SQLite lets one writer in at a time, so that stamps rise with commits.
+"""
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from serving.live import statements
+from serving.live.statements import SQLITE
+from serving.live.store import Reading, Store, StoreAway, StoreError, Work, Writing, make_tables, meta, note
+
+T = TypeVar("T")
+_BUSY = 30.0
+"""Seconds to wait for another process that writes."""
+_PAGES = 4_000
+"""Pages of the write-ahead log from which on they are copied into the database."""
+_CHECKED_EVERY = 0.5
+
+_said = cache(SQLITE.said)
+
+
+def _value(value: object) -> object:
+    return orjson.dumps(value).decode() if isinstance(value, list) else value
+
+
+class _Session(Writing):
+    """A transaction on one connection."""
+
+    def __init__(self, store: "SqliteStore", driver: sqlite3.Connection, core: Connection | None = None) -> None:
+        self._store, self._driver, self._core = store, driver, core
+        self.now = store.clock()
+        self._stamp = 0
+        self._seen = 0
+
+    @property
+    def core(self) -> Connection:  # type: ignore[override]
+        if self._core is None:
+            raise StoreError("this reading is for the driver's statements alone: use `Store.engine`")
+        return self._core
+
+    def rows(self, statement: str, *values: object) -> list[tuple]:
+        return self._driver.execute(_said(statement), tuple(map(_value, values))).fetchall()
+
+    def hold(self, keys: Iterable[int]) -> None:
+        """Nothing to do: a transaction sees one state of the whole file."""
+
+    @property
+    def seen(self) -> int:
+        return self._seen
+
+    @property
+    def stamp(self) -> int:
+        return self._stamp
+
+    def run(self, statement: str, *values: object) -> int:
+        return self._driver.execute(_said(statement), tuple(map(_value, values))).rowcount
+
+    def run_many(self, statement: str, rows: Sequence[tuple]) -> None:
+        self._driver.executemany(_said(statement), rows)
+
+    def begin_reading(self) -> "_Session":
+        """Fixes what is seen."""
+        self._driver.execute("BEGIN")
+        self._seen = self._driver.execute(statements.CLOCK).fetchone()[0] + 1
+        return self
+
+    def next_stamp(self, last: int) -> int:
+        """A stamp later than the last one, and not before now."""
+        self._stamp = max(self.now, last + 1)
+        self._seen = self._stamp
+        return self._stamp
+
+
+class SqliteStore(Store):
+    """The live store in ``path``; made, empty, where there is none. ``offset``: of its clock, while it has none."""
+
+    speech = SQLITE
+    inline = True
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": _BUSY})
+        event.listen(self.engine, "connect", _configured)
+        event.listen(self.engine, "begin", lambda core: core.exec_driver_sql("BEGIN IMMEDIATE"))
+        try:
+            make_tables(self.engine)
+        except Exception as error:
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(f"{path} cannot be used as a live store: {getattr(error, 'orig', error)}") from error
+        self._offset = int(self.texts().get("offset", 0))
+        self._readers = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._waiting: deque[tuple[Work[Any], Future[Any]]] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._closed = threading.Event()
+        self._writer = threading.Thread(target=self._write_all, name="live-store-writer", daemon=True)
+        self._writer.start()
+        self._copier = threading.Thread(target=self._copy, name="live-store-checkpoint", daemon=True)
+        self._copier.start()
+
+    def clock(self) -> int:
+        return self.machine_clock() + self._offset
+
+    def machine_clock(self) -> int:
+        return time.time_ns() // 1000
+
+    def set_clock(self, offset: int) -> None:
+        with self.engine.begin() as core:
+            note(core, offset=offset)
+        self._offset = offset
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        driver = getattr(self._readers, "driver", None)
+        if driver is None:
+            driver = self._readers.driver = self._connect()
+        session = _Session(self, driver)
+        try:
+            yield session.begin_reading()
+        except sqlite3.OperationalError as error:
+            raise StoreAway(f"the live store cannot be read: {error}") from error
+        finally:
+            if driver.in_transaction:
+                driver.execute("COMMIT")
+
+    def write(self, work: Work[T]) -> "Future[T]":
+        done: Future[T] = Future()
+        with self._wake:
+            if self._closing:
+                raise StoreAway("the live store is being closed")
+            self._waiting.append((work, done))
+            self._wake.notify()
+        return done
+
+    @property
+    def waiting(self) -> int:
+        """How many writings wait."""
+        return len(self._waiting)
+
+    def settled(self) -> int:
+        with self.reading() as reading:
+            return reading.seen
+
+    def close(self) -> None:
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        self._closed.set()
+        self._writer.join()
+        self._copier.join()
+        for driver in self._all:
+            driver.close()
+        self._all.clear()
+        self.engine.dispose()
+
+    def _connect(self) -> sqlite3.Connection:
+        driver = sqlite3.connect(
+            self.path, timeout=_BUSY, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        _configured(driver, None)
+        self._all.append(driver)
+        return driver
+
+    def _write_all(self) -> None:
+        with self.engine.connect() as core:
+            while True:
+                with self._wake:
+                    while not self._waiting and not self._closing:
+                        self._wake.wait()
+                    if not self._waiting:
+                        return
+                    batch = list(self._waiting)
+                    self._waiting.clear()
+                self._commit(core, batch)
+
+    def _commit(self, core: Connection, batch: "list[tuple[Work[Any], Future[Any]]]") -> None:
+        """All in one transaction; where one fails, each in its own."""
+        try:
+            results = self._together(core, [work for work, _ in batch])
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0][1].set_exception(_away(error))
+                return
+            for one in batch:
+                self._commit(core, [one])
+            return
+        for (_, done), result in zip(batch, results, strict=True):
+            done.set_result(result)
+
+    def _together(self, core: Connection, works: "list[Work[Any]]") -> list[Any]:
+        driver = core.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        with core.begin():
+            last = driver.execute(statements.CLOCK).fetchone()[0]
+            results = []
+            for work in works:
+                session = _Session(self, driver, core)
+                last = session.next_stamp(last)
+                results.append(work(session))
+            driver.execute(_said(statements.TICK), (last,))
+        return results
+
+    def _copy(self) -> None:
+        """Copies the write-ahead log into the database now and then, so that no commit has to."""
+        driver = self._connect()
+        while not self._closed.is_set():
+            log = self.path.with_name(self.path.name + "-wal")
+            try:
+                if log.exists() and log.stat().st_size > _PAGES * 4096:
+                    driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            except (sqlite3.Error, OSError):
+                pass  # the next round tries again; meanwhile the log grows
+            self._closed.wait(_CHECKED_EVERY)
+
+
+def _configured(driver: sqlite3.Connection, record: object) -> None:
+    driver.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", "cache_size=-65536", "mmap_size=268435456"):
+        driver.execute(f"PRAGMA {pragma}")
+
+
+def _away(error: Exception) -> Exception:
+    found = getattr(error, "orig", error)
+    if isinstance(found, sqlite3.OperationalError):
+        return StoreAway(f"the live store cannot be written: {found}")
+    return error
+
+
+__all__ = ["SqliteStore", "meta"]

@@ -1,0 +1,136 @@
+"""What both live stores offer: reading at one cut, and writing that is durable when it is reported done.
+
+A *reading* sees the store as of one cut: what has an earlier stamp, all of it and nothing else. A *writing* gets a
+stamp of its own, later than that of every writing about the same keys that was reported done before.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, insert, select
+
+from serving.live import schema
+from serving.live.statements import Speech
+
+T = TypeVar("T")
+
+
+class StoreError(RuntimeError):
+    """A live store that cannot be used as it is; the message says why and what helps."""
+
+
+class StoreAway(RuntimeError):
+    """The live store does not answer now, or not in time; it may later."""
+
+
+class Reading(ABC):
+    """The store at one cut. ``core``: an SQLAlchemy connection in this transaction; ``now``: the store's clock."""
+
+    core: Connection
+    now: int
+
+    @abstractmethod
+    def rows(self, statement: str, *values: object) -> list[tuple]:
+        """What a statement of `statements` finds; a list among the values is one of key ids."""
+
+    @abstractmethod
+    def hold(self, keys: Iterable[int]) -> None:
+        """From here on nothing new becomes known of these keys before this reading ends, as far as it can see."""
+
+    @property
+    @abstractmethod
+    def seen(self) -> int:
+        """The cut: all rows of held keys with an earlier stamp are there. Asked for once everything is held."""
+
+
+class Writing(Reading):
+    """A reading that may also write, once it holds every key it writes about."""
+
+    @property
+    @abstractmethod
+    def stamp(self) -> int:
+        """The instant at which what is written here can be seen from; asked for once everything is held."""
+
+    @abstractmethod
+    def run(self, statement: str, *values: object) -> int:
+        """How many rows a statement of `statements` changed."""
+
+    @abstractmethod
+    def run_many(self, statement: str, rows: Sequence[tuple]) -> None:
+        """A statement once for each row of values."""
+
+
+Work = Callable[[Writing], T]
+"""What is written, and what it comes to; run anew where the transaction has to be, so it changes nothing else."""
+
+
+class Store(ABC):
+    """A live store."""
+
+    engine: Engine
+    speech: Speech
+    inline: bool
+    """Whether a reading is so short that an event loop may wait for it."""
+
+    @abstractmethod
+    def clock(self) -> int:
+        """The store's now, in UTC microseconds; raises `StoreAway`."""
+
+    @abstractmethod
+    def machine_clock(self) -> int:
+        """What the clock the store's is set by says, in UTC microseconds."""
+
+    @abstractmethod
+    def set_clock(self, offset: int) -> None:
+        """From here on the store's now is the machine's and ``offset`` microseconds."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Reading]:
+        """A reading; raises `StoreAway`."""
+
+    @abstractmethod
+    def write(self, work: Work[T]) -> "Future[T]":
+        """The result of the work, once it is durable. Fails with what the work raised, or with `StoreAway`."""
+
+    @abstractmethod
+    def settled(self) -> int:
+        """A cut below which no writing is under way: rows with an earlier stamp are all there."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish what is under way and let go of everything."""
+
+    def texts(self) -> dict[str, str]:
+        """What `schema.META` says."""
+        with self.engine.connect() as core:
+            return meta(core)
+
+
+def meta(core: Connection) -> dict[str, str]:
+    """What `schema.META` says, as seen by a connection."""
+    return dict(core.execute(select(schema.META.c.name, schema.META.c.value)).tuples().all())
+
+
+def note(core: Connection, **values: object) -> None:
+    """Put values into `schema.META`, in place of what it said."""
+    for name, value in values.items():
+        core.execute(schema.META.delete().where(schema.META.c.name == name))
+        core.execute(insert(schema.META).values(name=name, value=str(value)))
+
+
+def make_tables(engine: Engine) -> None:
+    """Make what is missing; raises `StoreError` for a store whose tables are of another version."""
+    schema.METADATA.create_all(engine)
+    with engine.begin() as core:
+        found = meta(core).get("version")
+        if found is None:
+            note(core, version=schema.VERSION)
+            core.execute(insert(schema.CLOCK).values(one=1, stamp=0, evidence=0, feeds=0))
+        elif found != schema.VERSION:
+            raise StoreError(
+                f"the live store has tables of version {found}, and this is version {schema.VERSION}: "
+                "run `tieline sync`, then `tieline load --anew`"
+            )
