@@ -41,8 +41,8 @@ def check_depth(body: bytes, limit: int = DEPTH) -> None:
 
     It runs before any parser, over the bytes: brackets are counted outside strings. Up to the first byte that is no
     JSON the count is exact; what comes after it no parser reads. No JSON in UTF-8 holds a zero byte, and all in UTF-16
-    or UTF-32 does, where brackets could not be told from halves of other letters. Linear: about 10 ms for the worst
-    MiB, under a microsecond for a body with few brackets.
+    or UTF-32 does, where brackets could not be told from halves of other letters. Linear: 5 to 10 ms a MiB,
+    0.3 us for a body with few brackets.
     """
     if 0 in body:
         raise Refusal("not_utf8", 400, "the body must be JSON in UTF-8")
@@ -52,6 +52,6 @@ def check_depth(body: bytes, limit: int = DEPTH) -> None:
         # Backslashes stand in pairs, or escape what follows: without the pairs, `\"` is a quote inside a string.
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     marks = np.frombuffer(body.translate(None, _OTHERS), np.uint8)
-    outside = np.cumsum(marks == ord('"'), dtype=np.int32) & 1 == 0
-    if np.cumsum(_STEP[marks] * outside, dtype=np.int32).max(initial=0) > limit:
+    outside = np.cumsum(marks == ord('"'), dtype=np.uint8) & 1 == 0  # a sum that wraps at 256 keeps its last bit
+    if np.cumsum(_STEP.take(marks) * outside, dtype=np.int32).max(initial=0) > limit:
         raise Refusal("too_deep", 400, f"objects and lists may be nested {limit} deep at most")
