@@ -270,8 +270,9 @@ def reach(uri: str) -> None:
         return
     url = make_url(uri)
     if url.get_backend_name() == "sqlite":
-        if url.database and not Path(url.database).is_file():
-            raise RegistryError(f"there is no model store at {url.database}")
+        file = url.database and Path(urlsplit(url.database).path)
+        if file and url.query.get("mode") != "memory" and not file.is_file():
+            raise RegistryError(f"there is no model store at {file}")
         return
     waiting = {"connect_timeout": _PATIENCE} if url.get_backend_name() in ("postgresql", "mysql") else {}
     with speaking(uri):
@@ -307,7 +308,8 @@ def already_there() -> Iterator[None]:
 
 def shown(text: str) -> str:
     """A text without the passwords of the addresses in it."""
-    return re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:***@", text)
+    text = re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:***@", text)
+    return re.sub(r"(?i)([?&;\s](?:password|passwd|pwd|sslpassword|token)=)[^&;\s]+", r"\1***", text)
 
 
 def _code(error: BaseException | None) -> int | None:

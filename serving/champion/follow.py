@@ -61,13 +61,15 @@ class Status:
 
 
 @dataclass(frozen=True)
-class _Notes:
-    """What the thread remembers. Seconds are of the monotonic clock.
+class _Notes(Generic[Prepared]):
+    """What the thread remembers, with what is served: whoever reads both sees them of one instant.
 
-    ``look``: the last one whose models were tried, ``tries`` times, and ``again`` when to try once more (``None``:
-    there is no need to). ``refused``: why they do not serve; ``away``: why the registry did not answer the last look.
+    Seconds are of the monotonic clock. ``look``: the last one whose models were tried, ``tries`` times, and ``again``
+    when to try once more (``None``: there is no need to). ``refused``: why they do not serve; ``away``: why the
+    registry did not answer the last look.
     """
 
+    serving: Serving[Prepared]
     started: float
     looked: datetime | None = None
     looked_at: float | None = None
@@ -84,17 +86,14 @@ class _Notes:
 class Follower(Generic[Prepared]):
     """Keeps `current` what the registry's aliases say.
 
-    `current` and `serving` are reads of one attribute: a request takes it once and keeps it. ``every``: seconds between
-    two looks; ``patience``: seconds without a look that succeeds after which the models count as stale.
+    `current` and `serving` read one reference without a lock: a request takes it once and keeps it. ``every``: seconds
+    between two looks; ``patience``: seconds without a look that succeeds after which the models count as stale.
     """
 
-    def __init__(
-        self, source: Source, serving: Serving[Prepared], notes: _Notes, *, every: float, patience: float
-    ) -> None:
+    def __init__(self, source: Source, notes: _Notes[Prepared], *, every: float, patience: float) -> None:
         self.source = source
         self.every = every
         self.patience = patience
-        self.serving = serving
         self._notes = notes
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -115,15 +114,21 @@ class Follower(Generic[Prepared]):
             if kept is None:
                 raise error if isinstance(error, StartError) else StartError(_words(error)) from error
             logger.warning("serving the models kept at home", why=_words(error), models=kept.versions)
-            return cls(source, _serving(kept), _Notes(now, refused=_words(error)), every=every, patience=patience)
-        notes = _seen(_Notes(now), look, now)
-        notes = replace(notes, look=look, trouble="; ".join(loaded.trouble) or None)
-        return cls(source, _serving(loaded.champions), notes, every=every, patience=patience)
+            notes = _Notes(_serving(kept), now, refused=_words(error))
+        else:
+            notes = _seen(_Notes(_serving(loaded.champions), now), look, now)
+            notes = replace(notes, look=look, trouble="; ".join(loaded.trouble) or None)
+        return cls(source, notes, every=every, patience=patience)
+
+    @property
+    def serving(self) -> Serving[Prepared]:
+        """The models that answer, with what was prepared for them: one reference."""
+        return self._notes.serving
 
     @property
     def current(self) -> Champions:
         """The models that answer."""
-        return self.serving.champions
+        return self._notes.serving.champions
 
     def start(self, warm: Callable[[Champions], Prepared]) -> None:
         """Warm the models there are, and follow the registry from now on.
@@ -132,7 +137,8 @@ class Follower(Generic[Prepared]):
         runs here for the first set, in the thread for later ones. Where it raises here, so does this.
         """
         self._warm = warm
-        self.serving, trouble = self._warmed(Loaded(self.current))
+        serving, trouble = self._warmed(Loaded(self.current))
+        self._notes = replace(self._notes, serving=serving)
         if trouble:
             self._say(trouble="; ".join(trouble))
         self._thread = threading.Thread(target=self._follow, name="champions", daemon=True)
@@ -146,14 +152,14 @@ class Follower(Generic[Prepared]):
 
     def status(self) -> Status:
         """How it stands, at once and from any thread."""
-        serving, notes = self.serving, self._notes
-        served = serving.champions
+        notes = self._notes
+        served = notes.serving.champions
         silent = time.monotonic() - (notes.started if notes.looked_at is None else notes.looked_at) > self.patience
         return Status(
             versions=served.versions,
             models={name: c.model.id for name, c in served.all.items()},
             challengers={task: c.version for task, c in served.challengers.items()},
-            since=serving.since,
+            since=notes.serving.since,
             looked=notes.looked,
             wanted=notes.wanted or {},
             error=notes.away or notes.refused,
@@ -210,12 +216,17 @@ class Follower(Generic[Prepared]):
         return self.serving if served else Serving(champions, self._warm(champions), datetime.now(UTC))
 
     def _swap(self, serving: Serving[Prepared], trouble: tuple[str, ...], again: float) -> None:
-        before, self.serving = self.serving, serving
-        swaps = self._notes.swaps + (serving is not before)
+        before, said = self.serving, "; ".join(trouble) or None
+        self._notes = replace(
+            self._notes,
+            serving=serving,
+            again=again if said else None,
+            refused=None,
+            trouble=None,
+            swaps=self._notes.swaps + (serving is not before),
+        )
         if before.champions.versions != serving.champions.versions:
             logger.info("other models answer", models=serving.champions.versions, before=before.champions.versions)
-        said = "; ".join(trouble) or None
-        self._notes = replace(self._notes, again=again if said else None, refused=None, trouble=None, swaps=swaps)
         if said:
             self._say(trouble=said)
 

@@ -225,3 +225,13 @@ def test_an_unreachable_registry_stops_a_first_start_soon_and_without_a_password
     assert "hidden" not in str(raised.value)
     assert "127.0.0.1" in str(raised.value)
     assert time.monotonic() - began < 15
+
+
+def test_a_store_named_by_an_address_of_sqlites_own_is_found_and_its_password_is_not_shown(store: Store) -> None:
+    uri = f"sqlite+pysqlite:///file:{store.file}?uri=true&password=hidden"
+    source = Source(uri, store.workspace, ACTIONS)
+    assert Follower.open(source).status().versions == FIRST
+    store.client.delete_registered_model_alias(store.workspace.model_name("churn"), "champion")
+    with pytest.raises(StartError, match=r"password=\*\*\*") as raised:
+        Follower.open(source)
+    assert "hidden" not in str(raised.value)
