@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
 
@@ -100,10 +100,11 @@ class Follower(Generic[Prepared]):
         self._warm: Callable[[Champions], Prepared] | None = None
 
     @classmethod
-    def open(cls, source: Source, *, every: float = EVERY, patience: float = 6 * EVERY) -> "Follower[Prepared]":
+    def open(cls, source: Source, *, every: float = EVERY, patience: float | None = None) -> "Follower[Prepared]":
         """A follower that serves what the registry says, or, where it gives nothing that can serve, the kept copies.
 
-        Raises `StartError` where there is neither. Nothing is warm and nobody follows before `start`.
+        ``patience`` is by default six times ``every``. Raises `StartError` where there is neither. Nothing is warm and
+        nobody follows before `start`.
         """
         now = time.monotonic()
         try:
@@ -117,8 +118,8 @@ class Follower(Generic[Prepared]):
             notes = _Notes(_serving(kept), now, refused=_words(error))
         else:
             notes = _seen(_Notes(_serving(loaded.champions), now), look, now)
-            notes = replace(notes, look=look, trouble="; ".join(loaded.trouble) or None)
-        return cls(source, notes, every=every, patience=patience)
+            notes = replace(notes, look=look, **_troubled(loaded.trouble, now + every))
+        return cls(source, notes, every=every, patience=6 * every if patience is None else patience)
 
     @property
     def serving(self) -> Serving[Prepared]:
@@ -140,7 +141,7 @@ class Follower(Generic[Prepared]):
         serving, trouble = self._warmed(Loaded(self.current))
         self._notes = replace(self._notes, serving=serving)
         if trouble:
-            self._say(trouble="; ".join(trouble))
+            self._notes = replace(self._notes, **_troubled(trouble, time.monotonic() + self.every))
         self._thread = threading.Thread(target=self._follow, name="champions", daemon=True)
         self._thread.start()
 
@@ -216,19 +217,14 @@ class Follower(Generic[Prepared]):
         return self.serving if served else Serving(champions, self._warm(champions), datetime.now(UTC))
 
     def _swap(self, serving: Serving[Prepared], trouble: tuple[str, ...], again: float) -> None:
-        before, said = self.serving, "; ".join(trouble) or None
-        self._notes = replace(
-            self._notes,
-            serving=serving,
-            again=again if said else None,
-            refused=None,
-            trouble=None,
-            swaps=self._notes.swaps + (serving is not before),
-        )
-        if before.champions.versions != serving.champions.versions:
-            logger.info("other models answer", models=serving.champions.versions, before=before.champions.versions)
-        if said:
-            self._say(trouble=said)
+        before = self._notes
+        swaps = before.swaps + (serving is not before.serving)
+        self._notes = replace(before, serving=serving, refused=None, swaps=swaps, **_troubled(trouble, again))
+        versions, earlier = serving.champions.versions, before.serving.champions.versions
+        if versions != earlier:
+            logger.info("other models answer", models=versions, before=earlier)
+        if trouble and before.trouble != self._notes.trouble:
+            logger.warning("not all is well with the models", why=self._notes.trouble)
 
     def _keep(self, again: float) -> None:
         """Copy what is served; where that fails, once more at ``again``."""
@@ -246,6 +242,11 @@ class Follower(Generic[Prepared]):
         for kind, words in said.items():
             if getattr(before, kind) != words:
                 logger.warning("the registry's models are not followed", why=words, kind=kind)
+
+
+def _troubled(trouble: tuple[str, ...], again: float) -> dict[str, Any]:
+    """What is noted of what harms no answer, and that it is tried ``again``; that all is well, where there is none."""
+    return {"trouble": "; ".join(trouble), "again": again} if trouble else {"trouble": None, "again": None}
 
 
 def _serving(champions: Champions) -> "Serving":
