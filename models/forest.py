@@ -17,8 +17,7 @@ from math import nan
 
 import numpy as np
 
-from models.hazard import Hazard
-from models.trees import Branches, Split, Trees, read
+from models.trees import Branches, Split, Trees
 
 BITS = 32
 """Leaves per word; a tree with more has several words."""
@@ -53,23 +52,18 @@ class Forest:
     total: int
 
     @classmethod
-    def of(cls, hazards: Sequence[Hazard], features: int) -> "Forest":
-        """The forest of some labels' boosters, which read that many features and the period.
+    def of(cls, labels: Sequence[tuple[Sequence[Trees], int]], features: int) -> "Forest":
+        """The forest of labels, each given as its boosters' trees (one, or one per period) and its number of periods.
 
-        Raises `ValueError` for trees that cannot be scored (`models.trees.read`).
+        They read that many features, and the period after them.
         """
-        return of([([read(b) for b in h.boosters], h.periods) for h in hazards], features)
-
-
-def of(labels: Sequence[tuple[Sequence[Trees], int]], features: int) -> Forest:
-    """The forest of labels, each given as the trees of its boosters (one, or one per period) and how many periods."""
-    growing, begins = _Growing(features), [0]
-    for boosters, periods in labels:
-        apart = len(boosters) > 1
-        for k, trees in enumerate(boosters):
-            growing.add(trees, range(k, k + 1) if apart else range(periods))
-        begins.append(len(growing.answers))
-    return growing.done(begins)
+        growing, begins = _Growing(features), [0]
+        for boosters, periods in labels:
+            apart = len(boosters) > 1
+            for k, trees in enumerate(boosters):
+                growing.add(trees, range(k, k + 1) if apart else range(periods))
+            begins.append(len(growing.answers))
+        return growing.done(begins)
 
 
 class _Growing:

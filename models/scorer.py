@@ -12,6 +12,7 @@ from models.bundle import Model
 from models.forest import Forest
 from models.hazard import Hazard
 from models.reasons import POINTS, Reason, Value, compose, members
+from models.trees import Trees, read
 
 
 class Scorer:
@@ -27,9 +28,10 @@ class Scorer:
         self._typical = {spec.name: spec.typical for spec in model.manifest.features}
         self._names = model.features
         self._position = {name: j for j, name in enumerate(self._names)}
-        parts = {label: _Part(model, (label,)) for label in model.labels}
+        trees = {label: [read(b) for b in model.hazards[label].boosters] for label in model.labels}
+        parts = {label: _Part(model, {label: trees[label]}) for label in model.labels}
         self._parts = {label: _Ablation(part, model) for label, part in parts.items()}
-        self._whole = parts[model.labels[0]] if len(parts) == 1 else _Part(model, model.labels)
+        self._whole = parts[model.labels[0]] if len(parts) == 1 else _Part(model, trees)
         self.curves(model.typical)
         self.explained(np.zeros_like(model.typical), model.labels[0], model.typical, dict.fromkeys(self._names))
 
@@ -83,20 +85,21 @@ class Scorer:
 class _Part:
     """Some labels of a model."""
 
-    def __init__(self, model: Model, labels: tuple[str, ...]) -> None:
-        hazards = [model.hazards[label] for label in labels]
-        self.forest = forest = Forest.of(hazards, len(model.features))
+    def __init__(self, model: Model, trees: Mapping[str, list[Trees]]) -> None:
+        hazards = {label: model.hazards[label] for label in trees}
+        grown = [(trees[label], hazard.periods) for label, hazard in hazards.items()]
+        self.forest = forest = Forest.of(grown, len(model.features))
         self.features = len(model.features)
         self.open_ended = model.manifest.open_ended
         begins = forest.labels.tolist()
-        self.spans = list(zip(labels, begins, begins[1:], strict=False))
+        self.spans = list(zip(trees, begins, begins[1:], strict=False))
         self.share = np.concatenate(
-            [np.full(h.periods, model.manifest.labels[n].known_share) for n, h in zip(labels, hazards, strict=True)]
+            [np.full(hazard.periods, model.manifest.labels[label].known_share) for label, hazard in hazards.items()]
         )
-        self.slope, self.intercept = map(np.concatenate, zip(*map(_calibration, hazards), strict=True))
+        self.slope, self.intercept = map(np.concatenate, zip(*map(_calibration, hazards.values()), strict=True))
         self.cuts = (forest.cuts, forest.threshold, forest.cut_word, forest.cut_mask)
-        trees = (forest.words, forest.leaf_at, forest.leaf, forest.sums)
-        self.arrays = (*self.cuts, *trees, forest.answers, forest.sigmoid)
+        leaves = (forest.words, forest.leaf_at, forest.leaf, forest.sums)
+        self.arrays = (*self.cuts, *leaves, forest.answers, forest.sigmoid)
 
     def plain(self, x: np.ndarray) -> np.ndarray:
         """(a,) the curves of a row, label by label."""
@@ -136,7 +139,10 @@ class _Ablation:
 
     def ablated(self, x: np.ndarray) -> tuple[np.ndarray, list[list[int]]]:
         """The curves (1 + c, a) of a row as it is and after c changes, and the changes (see `models.ablate`)."""
-        scratch = self._scratch.pop() if self._scratch else self._new()
+        try:
+            scratch = self._scratch.pop()
+        except IndexError:  # asking first whether there is one would let another thread take it in between
+            scratch = self._new()
         changes, told = scratch[2], scratch[-1]
         found = ablate.ablated(x, *self.part.arrays, self.typical, self.usual, self.order, self.group, *scratch)
         curves = self.part.curves(told[: (1 + found) * len(self.part.share)])
