@@ -16,6 +16,23 @@ def holds(rules: Iterable[Rule], frame: pd.DataFrame) -> np.ndarray:
     return kept
 
 
+def meets(rule: Rule, value: "np.float32 | str | None") -> bool:
+    """Whether one value (``None``: missing) meets a rule, as `holds` says of a column."""
+    match rule.operator:
+        case "missing":
+            return value is None
+        case "present":
+            return value is not None
+        case "is":
+            return value is not None and bool(value == rule.value)
+        case "is_not":
+            return value is None or bool(value != rule.value)
+        case "at_least":
+            return value is not None and bool(value >= rule.value)  # type: ignore[operator]
+        case "below":
+            return value is not None and bool(value < rule.value)  # type: ignore[operator]
+
+
 def _meets(rule: Rule, column: pd.Series) -> np.ndarray:
     missing = column.isna().to_numpy()
     match rule.operator:

@@ -148,12 +148,22 @@ def last_visit(history: History, keys: Sequence[int], now: int) -> int | None:
     columns = history.columns[asked.source]
     runs = zip(*columns.runs(np.unique(np.asarray(keys, np.int64))), strict=True)
     rows = np.concatenate([np.arange(low, high) for low, high in runs])
-    rows = rows[(columns.bits((asked.conditions,))[rows] > 0) & (columns.known[rows] < now)]
-    standing = np.isin(columns.rank[rows], columns.rank[rows[now <= columns.ends(rows)]])
-    rows = rows[standing]
-    rows = rows[np.lexsort((columns.known[rows], columns.rank[rows]))]
-    first = rows[np.append(True, np.diff(columns.rank[rows]) != 0)] if len(rows) else rows
-    return int(columns.known[first].max()) + 1 if len(first) else None
+    rows = rows[columns.bits((asked.conditions,))[rows] > 0]
+    return latest_visit(columns.known[rows], columns.ends(rows), columns.rank[rows], now)
+
+
+def latest_visit(known: np.ndarray, until: np.ndarray, rank: np.ndarray, now: int) -> int | None:
+    """Of some visits, (n,) int64 each: known since, until, and the rank of the fact: just after the last of those that
+    stand at ``now`` first became known. ``None``: none does.
+    """
+    seen = known < now
+    known, until, rank = known[seen], until[seen], rank[seen]
+    standing = np.isin(rank, rank[now <= until])
+    known, rank = known[standing], rank[standing]
+    order = np.lexsort((known, rank))
+    known, rank = known[order], rank[order]
+    first = known[np.append(True, np.diff(rank) != 0)] if len(known) else known
+    return int(first.max()) + 1 if len(first) else None
 
 
 def _own(

@@ -47,7 +47,7 @@ class Ways:
 
     def unpack(self, body: bytes) -> tuple[np.ndarray, np.ndarray]:
         """Rectangles (5, r), and where those of the entity and of each type of parent begin, with the end."""
-        words = np.frombuffer(body, np.int64)
+        words = np.frombuffer(bytearray(body), np.int64)  # the kernel takes arrays it could write to
         n = 1 + len(self.parents)
         return words[n:].reshape(5, -1), np.append(0, np.cumsum(words[:n]))
 

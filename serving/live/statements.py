@@ -48,7 +48,15 @@ SAID_OF = """
     SELECT id, known_at, key_id, other_id, at, stamp, until, void, state, confidence
     FROM evidence WHERE other_id IN ({keys})"""
 
-JOURNAL = "INSERT INTO decisions (id, at, stamp, entity, erased, body) VALUES (?, ?, ?, ?, {false}, ?)"
+JOURNAL = """
+    INSERT INTO decisions (id, at, stamp, entity, erased, body) VALUES (?, ?, ?, ?, {false}, ?)
+    ON CONFLICT (id) DO NOTHING"""
+OUTCOME = """
+    INSERT INTO outcomes (id, decision, action, response, at, stamp) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO NOTHING"""
+DECISION = "SELECT id, at, stamp, entity, erased, body FROM decisions WHERE id = ?"
+NEW_TEXT = "INSERT INTO texts (digest, body) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING"
+TEXT = "SELECT body FROM texts WHERE digest = ?"
 NEW_KEY = "INSERT INTO known_keys (key_id, key_type, hash, stamp) VALUES (?, ?, ?, ?) ON CONFLICT (key_id) DO NOTHING"
 NEW_WORD = "INSERT INTO words (source, name, word) VALUES (?, ?, ?) ON CONFLICT (source, name, word) DO NOTHING"
 FACT = """

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from features.conditions import Condition
+from features.conditions import MAX_FILTERS, Condition, DeclarationError, Event
 from features.declare import Catalog
 from features.engine.decode import FLAG_VALUES
 from features.engine.matching import by_code, by_interval
@@ -96,7 +96,7 @@ class Layout:
         """The layout a catalogue asks for: of its features first, then of what is read of visitors."""
         sections = _sections(catalog.features)
         if catalog.visitors:
-            sections += _sections(catalog.visitors.features)
+            sections += _sections(catalog.visitors.features, catalog.visitors.asked)
         return cls(sections)
 
     @cached_property
@@ -106,8 +106,7 @@ class Layout:
 
     def of_visitors(self, catalog: Catalog) -> tuple[int, ...]:
         """The places of the sections read of visitors."""
-        first = len(_sections(catalog.features))
-        return tuple(range(first, len(self.sections)))
+        return tuple(range(len(_sections(catalog.features)), len(self.sections)))
 
     def of_customers(self, catalog: Catalog) -> tuple[int, ...]:
         """The places of the sections the catalogue's features are read from."""
@@ -119,12 +118,13 @@ class Layout:
         return tuple(dict.fromkeys(section.source for section in self.sections))
 
 
-def _sections(features: Sequence[Feature]) -> tuple[Section, ...]:
-    names = sorted({f.source for f in features})
-    return tuple(_section(name, [f for f in features if f.source == name]) for name in names)
+def _sections(features: Sequence[Feature], asked: Event | None = None) -> tuple[Section, ...]:
+    """``asked``: an event whose rows are told apart too."""
+    names = sorted({f.source for f in features} | ({asked.source} if asked else set()))
+    return tuple(_section(name, [f for f in features if f.source == name], asked) for name in names)
 
 
-def _section(name: str, features: Sequence[Feature]) -> Section:
+def _section(name: str, features: Sequence[Feature], asked: Event | None) -> Section:
     """Which columns are aggregated: those only tested are in the filters' bits."""
     declared = source(name)
     emissions = [emission(f) for f in features]
@@ -134,4 +134,9 @@ def _section(name: str, features: Sequence[Feature]) -> Section:
     case = next((c.name for c in declared.columns if c.kind == "case"), "") if paired else ""
     if case:
         coded = sorted({*coded, "state"})
-    return Section(name, filters_of(name, emissions), tuple(n for n in kept if n not in coded), tuple(coded), case)
+    filters = filters_of(name, emissions)
+    if asked is not None and asked.source == name and asked.conditions not in filters:
+        filters = (*filters, asked.conditions)
+    if len(filters) > MAX_FILTERS:
+        raise DeclarationError(f"source '{name}': {len(filters)} distinct filters, at most {MAX_FILTERS} fit")
+    return Section(name, filters, tuple(n for n in kept if n not in coded), tuple(coded), case)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.engine.columns import FOREVER, LARGEST, Columns
+from features.engine.columns import FOREVER, Columns
 from features.engine.live.layout import Layout, Section
 
 NO_CASE = -1
@@ -223,7 +223,4 @@ def rank_of(ids: Iterable[str]) -> np.ndarray:
 
 
 def _number(value: object) -> float:
-    number = np.nan if value is None else float(value)  # type: ignore[arg-type]
-    if abs(number) > LARGEST:
-        raise ValueError(f"{number:g} is beyond what can be added up ({LARGEST:g})")
-    return number
+    return np.nan if value is None else float(value)  # type: ignore[arg-type]

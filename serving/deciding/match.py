@@ -1,12 +1,12 @@
 """Whose keys are these? One customer's, several customers', or nobody's that is known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from features.history import History
+from features.identity.candidates import judged
 from features.identity.keys import KeyRing
 from serving.errors import FieldError, Problem
 from serving.schemas import Key
@@ -58,13 +58,13 @@ def key_ids(keyring: KeyRing, key_types: Sequence[str], keys: Sequence[Key]) -> 
     return found
 
 
-def match(history: History, entity_type: str, keys: Sequence[tuple[str, int]], now: int, seen: int) -> Match:
-    """Who may come with the keys at ``now``, as known at ``seen`` (UTC microseconds); who is `CERTAIN` stands alone.
-
-    A key nobody is known by is no error.
+def match(keys: Sequence[tuple[str, int]], named: Sequence[Mapping[int, float]], people: int) -> Match:
+    """Who may come with (type, id) keys that name somebody each on its own, of so many people there are; who is
+    `CERTAIN` stands alone. A key nobody is known by is no error, and the same key twice says no more than once.
     """
-    entities, weights = history.candidates(keys, now, seen, entity_type)
+    once = dict(zip(keys, named, strict=True))
+    entities, weights = judged(list(once.values()), people)
     if len(weights) and weights.max() >= CERTAIN - _ROUNDING:
         entities, weights = entities[[weights.argmax()]], weights[[weights.argmax()]]
-    told = tuple((key[0], bool(len(history.candidates([key], now, seen, entity_type)[0]))) for key in keys)
+    told = tuple((kind, bool(said)) for (kind, _), said in zip(keys, named, strict=True))
     return Match(entities, weights, told, tuple(key_id for _, key_id in keys))

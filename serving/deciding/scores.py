@@ -1,17 +1,18 @@
 """What is likely of somebody: of one customer, of one of several, or of a visitor whom nobody knows by name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from features.conditions import DAY
 from features.visitors import NAMED
 from models.bundle import Model
-from models.reasons import Reason, reasons
-from serving.champion import CHURN, NEEDS, Champions
+from models.reasons import Reason
+from serving.champion import CHURN, NEEDS
+from serving.deciding.panel import Panel
+from serving.deciding.vector import Reader, Vector
 
 _SHOWN = 5
 _SMALLEST = 0.05
@@ -26,11 +27,11 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Candidates:
-    """c customers it may be of whom something may be read: ``rows`` (one each), ``weights`` (c,), and (c,) bool of whom
-    each score may be given. ``total``: the weight of all candidates, also of those left out here.
+    """c customers it may be of whom something may be read: ``vectors`` (one each), ``weights`` (c,), and (c,) bool of
+    whom each score may be given. ``total``: the weight of all candidates, also of those left out here.
     """
 
-    rows: pd.DataFrame
+    vectors: Sequence[Vector]
     weights: np.ndarray
     churn: np.ndarray
     needs: np.ndarray
@@ -47,11 +48,11 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Visitor:
-    """Somebody without a name. ``row``: one row of what their keys' own facts said just after their last visit, ``at``
-    (UTC microseconds); ``None``: there was none. ``recent``: so short ago that it tells what comes.
+    """Somebody without a name. ``vector``: what their keys' own facts said just after their last visit, ``at`` (UTC
+    microseconds); ``None``: there was none. ``recent``: so short ago that it tells what comes.
     """
 
-    row: pd.DataFrame | None
+    vector: Vector | None
     at: int | None = None
     recent: bool = False
 
@@ -99,23 +100,23 @@ class Scores:
     customer: float | None = None
 
 
-def of_customer(models: Champions, row: pd.DataFrame, churn: bool, needs: bool) -> Scores:
+def of_customer(panel: Panel, vector: Vector, churn: bool, needs: bool) -> Scores:
     """The scores of one customer that may be given."""
-    return Scores(_churn(models, row) if churn else None, _needs(models, row) if needs else None)
+    return Scores(_churn(panel, vector) if churn else None, _needs(panel, vector) if needs else None)
 
 
-def of_candidates(models: Champions, several: Candidates) -> Scores:
+def of_candidates(panel: Panel, several: Candidates) -> Scores:
     """Sums over the candidates by their weights, as if it were one of them, with the range."""
     churn = needs = None
     if several.may_be_mixed(several.churn):
-        model, label = models.churn.model, models.churn_label
-        P, weights = _predicted(model, several.rows, several.churn)[label], several.weights[several.churn]
+        model, label = panel.churn.model, panel.label
+        P, weights = _predicted(panel.churn, several, several.churn)[label], several.weights[several.churn]
         curve, low, high = (dict(zip(_days(model), a, strict=True)) for a in _mixed(P, weights))
         span = {d: (low[d], high[d]) for d in curve} if len(P) > 1 else None
         band, covered = model.band(label, curve[max(curve)]), several.covered(several.churn)
         churn = Churn(curve, band, (), "mixture", span, covered)
     if several.may_be_mixed(several.needs):
-        found, covered = _predicted(models.needs.model, several.rows, several.needs), several.covered(several.needs)
+        found, covered = _predicted(panel.needs, several, several.needs), several.covered(several.needs)
         mixed = {need: _mixed(P[:, -1:], several.weights[several.needs]) for need, P in found.items()}
         alone = several.needs.sum() == 1
         needs = _ordered(
@@ -124,52 +125,45 @@ def of_candidates(models: Champions, several: Candidates) -> Scores:
     return Scores(churn, needs)
 
 
-def of_visitor(models: Champions, visitor: Visitor) -> Scores:
+def of_visitor(panel: Panel, visitor: Visitor) -> Scores:
     """What comes if they are a customer, and how likely they are one; base rates where nothing is known of them, and of
     what comes where their last visit is not recent.
     """
     churn = needs = customer = None
-    row = visitor.row if visitor.recent else None
-    if CHURN in models.visitors:
-        model, label = models.visitors[CHURN].model, models.churn_label
-        curve = dict(zip(_days(model), _visitor_curves(model, row)[label], strict=True))
-        why = () if row is None else _reasons(model, row, label)
+    vector = visitor.vector if visitor.recent else None
+    if CHURN in panel.visitors:
+        reader, label = panel.visitors[CHURN], panel.label
+        curve = dict(zip(_days(reader.model), _visitor_curves(reader, vector)[label], strict=True))
+        why = () if vector is None else reader.explained(vector, label, _SHOWN, _SMALLEST)[1]
         # Bands are those of all customers: "high" means the same of everyone.
-        band = models.churn.model.band(label, curve[max(curve)])
-        churn, customer = Churn(curve, band, why, "given_customer"), _visitor_curves(model, visitor.row)[NAMED][-1]
-    if NEEDS in models.visitors:
-        model = models.visitors[NEEDS].model
-        customer = _visitor_curves(model, visitor.row)[NAMED][-1] if customer is None else customer
-        needs = _ordered(Need(n, curve[-1]) for n, curve in _visitor_curves(model, row).items() if n != NAMED)
+        band = panel.churn.model.band(label, curve[max(curve)])
+        churn, customer = Churn(curve, band, why, "given_customer"), _visitor_curves(reader, visitor.vector)[NAMED][-1]
+    if NEEDS in panel.visitors:
+        reader = panel.visitors[NEEDS]
+        customer = _visitor_curves(reader, visitor.vector)[NAMED][-1] if customer is None else customer
+        needs = _ordered(Need(n, curve[-1]) for n, curve in _visitor_curves(reader, vector).items() if n != NAMED)
     return Scores(churn, needs, customer)
 
 
-def _churn(models: Champions, row: pd.DataFrame) -> Churn:
-    model, label = models.churn.model, models.churn_label
-    row = row[list(model.features)]
-    curve = model.predict(row)[label][0]
-    return Churn(
-        dict(zip(_days(model), curve.tolist(), strict=True)),
-        model.band(label, float(curve[-1])),
-        _reasons(model, row, label),
-    )
+def _churn(panel: Panel, vector: Vector) -> Churn:
+    model, label = panel.churn.model, panel.label
+    curve, why = panel.churn.explained(vector, label, _SHOWN, _SMALLEST)
+    known = curve.tolist()
+    return Churn(dict(zip(_days(model), known, strict=True)), model.band(label, known[-1]), why)
 
 
-def _needs(models: Champions, row: pd.DataFrame) -> tuple[Need, ...]:
-    model = models.needs.model
-    return _ordered(Need(n, float(p[0, -1])) for n, p in model.predict(row[list(model.features)]).items())
+def _needs(panel: Panel, vector: Vector) -> tuple[Need, ...]:
+    return _ordered(Need(n, float(curve[-1])) for n, curve in panel.needs.curves(vector).items())
 
 
 def _ordered(found: Iterable[Need]) -> tuple[Need, ...]:
     return tuple(sorted(found, key=lambda need: (-need.probability, need.name)))
 
 
-def _reasons(model: Model, row: pd.DataFrame, label: str) -> tuple[Reason, ...]:
-    return tuple(r for r in reasons(model, row, label)[:_SHOWN] if abs(r.effect) >= _SMALLEST)
-
-
-def _predicted(model: Model, rows: pd.DataFrame, chosen: np.ndarray) -> dict[str, np.ndarray]:
-    return model.predict(rows.loc[chosen, list(model.features)])
+def _predicted(reader: Reader, several: Candidates, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    """Label -> (c, k) of the candidates chosen."""
+    rows = [reader.curves(vector) for vector, wanted in zip(several.vectors, chosen, strict=True) if wanted]
+    return {label: np.array([row[label] for row in rows]) for label in reader.model.labels}
 
 
 def _mixed(P: np.ndarray, weights: np.ndarray) -> tuple[list[float], list[float], list[float]]:
@@ -179,11 +173,10 @@ def _mixed(P: np.ndarray, weights: np.ndarray) -> tuple[list[float], list[float]
     return mean.tolist(), low.tolist(), high.tolist()
 
 
-def _visitor_curves(model: Model, row: pd.DataFrame | None) -> dict[str, list[float]]:
-    if row is None:
-        return {name: list(spec.base) for name, spec in model.manifest.labels.items()}
-    found = model.predict(row[list(model.features)])
-    return {name: curve[0].tolist() for name, curve in found.items()}
+def _visitor_curves(reader: Reader, vector: Vector | None) -> dict[str, list[float]]:
+    if vector is None:
+        return {name: list(spec.base) for name, spec in reader.model.manifest.labels.items()}
+    return {name: curve.tolist() for name, curve in reader.curves(vector).items()}
 
 
 def _days(model: Model) -> list[int]:
