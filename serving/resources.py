@@ -11,19 +11,20 @@ from features.privacy.secrets import open_keyring
 from features.workspace import Workspace, load_workspace
 from models.nba import load as actions_yaml
 from models.nba.catalogue import Catalogue
-from serving import champion
-from serving.champion import CHURN, NEEDS, Champions
+from serving.champion import Follower, Source
 from serving.errors import StartError
 from serving.settings import Settings
+from serving.taking import Ready
 
 
 @dataclass(frozen=True)
 class Resources:
-    """The workspace, its actions, the champions, the lake and the secret that turns keys into ids."""
+    """The workspace, its actions and their text, the champions, the lake and the secret that turns keys into ids."""
 
     workspace: Workspace
     actions: Catalogue
-    champions: Champions
+    rules: bytes
+    follower: Follower[Ready]
     lake: Lake
     keyring: KeyRing
 
@@ -37,16 +38,26 @@ def open_resources(settings: Settings) -> Resources:
         keyring = open_keyring(settings.home, lake)
     except (ValueError, LakeError) as error:
         raise StartError(str(error)) from error
-    _store_exists(settings, workspace)
-    return Resources(workspace, actions, champion.load(settings.models, workspace, actions), lake, keyring)
+    source = Source(settings.models, workspace, actions, settings.home, settings.shadow)
+    follower: Follower[Ready] = Follower.open(source, every=settings.follow)
+    return Resources(workspace, actions, _path(workspace).read_bytes(), follower, lake, keyring)
+
+
+def _path(workspace: Workspace) -> Path:
+    if workspace.actions_path is None:
+        raise StartError(f"{workspace.folder}: serving decides on actions, and there is no actions.yaml")
+    return workspace.actions_path
 
 
 def _actions(workspace: Workspace) -> Catalogue:
-    if workspace.actions_path is None:
-        raise StartError(f"{workspace.folder}: serving decides on actions, and there is no actions.yaml")
+    return read_actions(_path(workspace), workspace)
+
+
+def read_actions(path: Path, workspace: Workspace) -> Catalogue:
+    """The action catalogue in a file, checked against what a workspace declares."""
     kinds = {f.name: f.kind for f in workspace.catalog.features}
     served = objection.served(workspace.catalog) if workspace.catalog.objection else None
-    return actions_yaml.load(workspace.actions_path, kinds, CHANNELS, served)
+    return actions_yaml.load(path, kinds, CHANNELS, served)
 
 
 def _lake(workspace: Workspace, settings: Settings) -> Lake:
@@ -54,11 +65,3 @@ def _lake(workspace: Workspace, settings: Settings) -> Lake:
     if not lake.snapshot().version:
         raise StartError(f"the lake {lake.root} is empty: run `tieline simulate` or `tieline ingest` first")
     return lake
-
-
-def _store_exists(settings: Settings, workspace: Workspace) -> None:
-    """A SQLite store that is not there would be created, empty, by merely asking it."""
-    path = Path(settings.models.removeprefix("sqlite:///"))
-    if settings.models.startswith("sqlite:///") and not path.is_file():
-        commands = " and ".join(f"`{champion.train_command(workspace, task)}`" for task in (CHURN, NEEDS))
-        raise StartError(f"there is no model store at {path}: run {commands} first")

@@ -203,12 +203,14 @@ class ModelAnswer(Form):
 
 
 class CutsAnswer(Form):
-    """The two cuts: windows end at one (now, or where the first of the feeds they read ends), what was known before
-    the other is seen.
+    """The two cuts: windows end at one, now; what was known before the other is seen.
+
+    ``silent``: feeds that were not heard of for so long that what they would have said is missing.
     """
 
     windows_end: AwareDatetime
     visible_to: AwareDatetime
+    silent: list[str]
 
 
 class DecisionAnswer(Form):
@@ -229,6 +231,80 @@ class DecisionAnswer(Form):
     refused: list[RefusedAnswer]
     model: dict[str, ModelAnswer]
     cuts: CutsAnswer
+    degraded: list[Literal["store", "journal"]] = Field(
+        description="what was not to be had: `store`, so that nothing is known of anybody; `journal`, so that the "
+        "decision was written down on the machine that answered, and reaches the store later"
+    )
+
+
+class PersonRequest(Form):
+    """One person to be scored."""
+
+    keys: list[Key] = Field(min_length=1, max_length=20, description="every key that is known of the person")
+
+
+class ScoresRequest(Form):
+    """People to be scored, without a decision."""
+
+    people: list[PersonRequest] = Field(min_length=1, max_length=200)
+
+
+class ScoreAnswer(Form):
+    """What is likely of one person; as in a decision."""
+
+    match: MatchAnswer
+    visitor: VisitorAnswer | None
+    churn: Annotated[
+        ChurnScored | ChurnGivenCustomer | ChurnMixture | ChurnNotApplicable, Field(discriminator="status")
+    ]
+    needs: list[NeedAnswer] | None
+    reasons: list[ReasonAnswer]
+
+
+class ScoresAnswer(Form):
+    """The people's scores, in their order."""
+
+    people: list[ScoreAnswer]
+    model: dict[str, ModelAnswer]
+    cuts: CutsAnswer
+
+
+class OutcomeRequest(Form):
+    """What came of an action of a decision. The same again changes nothing."""
+
+    decision_id: str = Field(min_length=1, max_length=32)
+    action: str = Field(min_length=1, max_length=60)
+    response: Literal["shown", "accepted", "declined", "already_fixed"]
+    at: AwareDatetime | None = Field(default=None, description="when; without it now")
+
+
+class OutcomeAnswer(Form):
+    """Whether the outcome was new, replaces an earlier one, or was known already."""
+
+    became: Literal["new", "revised", "known"]
+
+
+class ReplayAnswer(Form):
+    """A decision as it was taken, and as it is computed again from the rows that were known then.
+
+    ``identical``: to the last byte. ``differs``: what does not. After the person was forgotten only ``erased`` is left.
+    """
+
+    decision_id: str
+    at: AwareDatetime
+    erased: bool
+    identical: bool | None
+    differs: list[str]
+    answer: DecisionAnswer | None
+    outcomes: "list[OutcomeTold]"
+
+
+class OutcomeTold(Form):
+    """An outcome as it was told."""
+
+    action: str
+    response: str
+    at: AwareDatetime
 
 
 class Alive(Form):
@@ -237,8 +313,29 @@ class Alive(Form):
     status: Literal["alive"]
 
 
+class Following(Form):
+    """How the models that answer stand to the registry.
+
+    ``stale``: it has others that could not be loaded, or was not reached for too long; ``error`` says why.
+    """
+
+    since: AwareDatetime
+    looked: AwareDatetime | None
+    stale: bool
+    error: str | None
+    trouble: str | None
+
+
 class Ready(Form):
-    """Kernel and models are warm; which models answer."""
+    """Kernel and models are warm; which models answer, and how it stands with what they need.
+
+    ``store``: whether the live store answers; without it nothing is known of anybody. ``undelivered``: files of
+    decisions that wait for it.
+    """
 
     status: Literal["ready"]
     model: dict[str, ModelAnswer]
+    registry: Following
+    store: Literal["here", "away"]
+    undelivered: int = Field(ge=0)
+    silent: list[str]

@@ -29,7 +29,8 @@ def _instant(text: str) -> datetime | None:
 class Settings(BaseSettings):
     """How this instance serves.
 
-    ``home`` holds lakes, secret and API keys; ``tracking_uri`` is the MLflow store (by default a file in ``home``).
+    ``home`` holds lakes, secret and API keys; ``tracking_uri`` is the MLflow store, ``store`` the live store (by default
+    files in ``home``).
     ``as_of``: which instant is now. ``lake``: the last instant the lake covers (right for a lake that does not grow
     while it is served); ``now``: the clock; or an instant with its zone.
     """
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     home: Path = Path(".tieline")
     tracking_uri: str | None = None
     workspace: Path | None = None
+    store: str | None = None
     as_of: Annotated[str, AfterValidator(_as_of)] = "lake"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -48,11 +50,19 @@ class Settings(BaseSettings):
     rate: float = Field(default=0, ge=0, le=1e6, description="requests a second of each API key; 0: any number")
     burst: int = Field(default=100, ge=1, description="requests of a key at once, where the rate is limited")
     log_format: Literal["auto", "json", "console"] = "auto"
+    time_limit: float = Field(default=2.0, gt=0, le=60, description="seconds a request waits for the live store")
+    threads: int = Field(default=4, ge=1, le=64, description="readings at once of a live store on a server")
+    follow: float = Field(default=5.0, gt=0, description="seconds between two looks at the registry")
+    shadow: bool = Field(default=False, description="score challengers beside the champions")
 
     @property
     def models(self) -> str:
         """The model store's URI: as set, else the SQLite file in `home`."""
         return self.tracking_uri or f"sqlite:///{(self.home / 'mlflow.db').resolve()}"
+
+    def live(self, workspace: str) -> str:
+        """The live store's URI of a workspace: as set, else a SQLite file in `home`."""
+        return self.store or f"sqlite:///{(self.home / 'live' / f'{workspace}.db').resolve()}"
 
     def now(self, lake_end: int) -> int:
         """The instant decisions are taken at, in UTC microseconds; ``lake_end``: the last instant the lake covers."""

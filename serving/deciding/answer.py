@@ -24,7 +24,7 @@ Object = dict[str, Any]
 
 
 class Speaker:
-    """Says what a panel decides. ``model``: which versions answer."""
+    """Says what a panel decides. ``model``: which versions answer, ``versions`` the same as pairs with their ids."""
 
     def __init__(self, panel: Panel) -> None:
         ground = panel.ground
@@ -33,8 +33,11 @@ class Speaker:
         self._declared = {f.name: f for f in read}
         self._groups = catalog.groups
         self.model = {n: {"version": c.version, "id": c.model.id} for n, c in panel.champions.all.items()}
+        self.versions = {n: (c.version, c.model.id) for n, c in panel.champions.all.items()}
         self._model = orjson.Fragment(orjson.dumps(self.model))
-        self._refusals = [orjson.dumps({"action": r.action, "stage": r.stage, "why": r.why}) for r in ground.policy.refusals]
+        self._refusals = [
+            orjson.dumps({"action": r.action, "stage": r.stage, "why": r.why}) for r in ground.policy.refusals
+        ]
         self._actions = {
             a.id: orjson.Fragment(orjson.dumps({"agent": a.words.agent, "customer": a.words.customer}))
             for a in self.actions.choices
@@ -71,11 +74,6 @@ class Speaker:
             "needs": None if scores.needs is None else [need_answer(n, self.actions) for n in scores.needs],
             "reasons": [self._reason(r) for r in raising_first(scores.churn)],
         }
-
-    @property
-    def model_json(self) -> orjson.Fragment:
-        """Which versions answer, as JSON."""
-        return self._model
 
     def _reason(self, reason: Reason) -> Object:
         facts = []
@@ -177,6 +175,3 @@ def why(offer: Offer, actions: Catalogue) -> str:
     if discount:
         terms.append(f"discount, also to those who would stay anyway {discount:+.2f}")
     return f"worth {offer.value:.2f} {actions.currency}: {', '.join(terms) or 'it costs nothing'}"
-
-
-

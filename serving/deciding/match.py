@@ -37,12 +37,14 @@ class Match:
         return "identified" if len(self.entities) == 1 and self.weights[0] >= CERTAIN - _ROUNDING else "ambiguous"
 
 
-def key_ids(keyring: KeyRing, key_types: Sequence[str], keys: Sequence[Key]) -> list[tuple[str, int]]:
+def key_ids(
+    keyring: KeyRing, key_types: Sequence[str], keys: Sequence[Key], where: str = "body.keys"
+) -> list[tuple[str, int]]:
     """(type, id) of each key; a 422 `Problem` names every key of an unknown type or a malformed value."""
     found: list[tuple[str, int]] = []
     wrong: list[FieldError] = []
     for index, key in enumerate(keys):
-        place = f"body.keys.{index}"
+        place = f"{where}.{index}"
         if key.type not in key_types:
             allowed = ", ".join(key_types)
             wrong.append(

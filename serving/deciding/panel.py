@@ -57,9 +57,7 @@ class Panel:
         kinds = {f.name: f.kind for f in self.space.features}
         self._numbers = np.array([place for _, place in self._reads], np.int64)
         self._words = [(j, name) for j, (name, _) in enumerate(self._reads) if kinds[name] == "category"]
-        self._needed = [
-            (k, need) for k, need in enumerate(ground.policy.needs) if need in champions.needs.model.labels
-        ]
+        self._needed = [(k, need) for k, need in enumerate(ground.policy.needs) if need in champions.needs.model.labels]
         self._folds = threading.local()
         self.fold()
         self.visitors_fold()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from features.declare import Feature, Rule
 from features.rules import meets
@@ -36,6 +37,12 @@ class Vector:
     def meets(self, rules: Iterable[Rule]) -> bool:
         """Whether it meets every rule."""
         return all(meets(rule, self.value(rule.feature)) for rule in rules)
+
+    def frame(self, names: Sequence[str]) -> pd.DataFrame:
+        """Some features as a frame of one row, as `models.bundle.Model.predict` takes it."""
+        kinds = {True: "category", False: "float32"}
+        values = {n: self.words[n] if n in self.words else self.numbers[self.space.place[n]] for n in names}
+        return pd.DataFrame({n: pd.Series([v], dtype=kinds[n in self.words]) for n, v in values.items()})
 
     def only(self, names: Sequence[str]) -> "Vector":
         """The same, with all other features missing."""

@@ -98,9 +98,7 @@ def touches(nearby: Nearby, evidence: Sequence[Fact]) -> set[int]:
     for fact in evidence:
         assert fact.other is not None
         merge = fact.key.type == fact.other.type
-        link = next(
-            (k for k in nearby.catalog.links if (k.child, k.parent) == (fact.key.type, fact.other.type)), None
-        )
+        link = next((k for k in nearby.catalog.links if (k.child, k.parent) == (fact.key.type, fact.other.type)), None)
         if link is not None and not link.rolls_up and nearby.catalog.above(fact.key.type) and _is_place(nearby, fact):
             return {EVERYTHING}
         below = nearby.below([fact.key.id, *([fact.other.id] if merge else [])])
@@ -145,5 +143,3 @@ def _add_evidence(fact: Fact, writing: Writing) -> Became:
     row = (fact.id, stamp, fact.key.id, fact.other.id, fact.at, stamp, None, fact.void, False, state, confidence)
     writing.run(statements.EVIDENCE, *row)
     return "revised" if before else "new"
-
-

@@ -89,6 +89,11 @@ def keep(core: Connection, coverage: dict[str, Coverage], now: int, patience: in
     for source, intervals in coverage.items():
         for i, (low, high) in enumerate(intervals):
             live = i == len(intervals) - 1 and high + patience >= now
-            row = {"source": source, "low": low, "high": None if live else high, "heard": min(high, now) if live else None}
+            row = {
+                "source": source,
+                "low": low,
+                "high": None if live else high,
+                "heard": min(high, now) if live else None,
+            }
             if (source, low) not in held:
                 core.execute(insert(schema.COVERAGE).values(**row))

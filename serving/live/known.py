@@ -162,9 +162,7 @@ class Known:
             else:
                 before = unpack(blobs[key], self.layout)
             found[key] = packed_rows(key, rows, before, self.layout, self.words, self.reading.seen)
-            self.kept.append(
-                (statements.KEEP_PACKED, (key, self.layout.digest, self.reading.seen, found[key]))
-            )
+            self.kept.append((statements.KEEP_PACKED, (key, self.layout.digest, self.reading.seen, found[key])))
         return found
 
     def keep(self, writing: Writing) -> None:

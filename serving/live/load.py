@@ -85,7 +85,11 @@ def load(
     else:
         store.write(_forget_caches).result()
     with store.engine.begin() as core:
-        note(core, fingerprint=snapshot.fingerprint, generation=snapshot.generation if hasattr(snapshot, "generation") else 0)
+        note(
+            core,
+            fingerprint=snapshot.fingerprint,
+            generation=snapshot.generation if hasattr(snapshot, "generation") else 0,
+        )
     return Loaded(rows, _count(store, schema.KEYS) - before[schema.KEYS], snapshot.fingerprint)
 
 
@@ -102,13 +106,13 @@ def _keys(store: Store, lake: Lake, snapshot: Snapshot, first: bool, told: Progr
     keys = lake.keys(snapshot)
     columns = zip(keys["key_id"].to_pylist(), keys["key_type"].to_pylist(), keys["hash"].to_pylist(), strict=True)
     for done, part in _chunks(list(columns)):
-        store.write(lambda w, part=part: w.run_many(statements.NEW_KEY, [(*k, _stamp(w, first)) for k in part])).result()
+        store.write(
+            lambda w, part=part: w.run_many(statements.NEW_KEY, [(*k, _stamp(w, first)) for k in part])
+        ).result()
         told("keys", done, keys.num_rows)
 
 
-def _rows(
-    store: Store, lake: Lake, name: str, snapshot: Snapshot, words: Words, first: bool, told: Progress
-) -> int:
+def _rows(store: Store, lake: Lake, name: str, snapshot: Snapshot, words: Words, first: bool, told: Progress) -> int:
     table = lake.read(name, snapshot)
     before = _count(store, schema.EVIDENCE if name == "evidence" else schema.FACTS)
     made = _evidence_rows(table) if name == "evidence" else _fact_rows(table, source(name))
@@ -177,7 +181,9 @@ def _bodies(table: pa.Table, declared: Source) -> list[bytes]:
         column = table[name]
         columns.append((column.cast(pa.int64()) if declared.column(name).kind == "time" else column).to_pylist())
     dumps = orjson.dumps
-    return [dumps({n: v for n, v in zip(names, row, strict=True) if v is not None}) for row in zip(*columns, strict=True)]
+    return [
+        dumps({n: v for n, v in zip(names, row, strict=True) if v is not None}) for row in zip(*columns, strict=True)
+    ]
 
 
 def _heard(table: pa.Table, declared: Source, words: Words) -> list[tuple[str, str, str]]:
@@ -190,9 +196,7 @@ def _heard(table: pa.Table, declared: Source, words: Words) -> list[tuple[str, s
     ]
 
 
-def _caches(
-    store: Store, history: History, entity_type: str, layout: Layout, words: Words, told: Progress
-) -> None:
+def _caches(store: Store, history: History, entity_type: str, layout: Layout, words: Words, told: Progress) -> None:
     """Everything at the cut 1: the rows of a first load have the stamp 0."""
     rows: dict[int, dict[int, Rows]] = {}
     for place, section in enumerate(layout.sections):
@@ -206,7 +210,9 @@ def _caches(
     _kept(store, statements.KEEP_REACH, _reaches(history, entity_type, of_type, above), "reach", len(entities), told)
     for parent in of_type.parents:
         held = history.entities_of[parent]
-        _kept(store, statements.KEEP_REACH, _reaches(history, parent, Ways(()), []), f"reach of {parent}", len(held), told)
+        _kept(
+            store, statements.KEEP_REACH, _reaches(history, parent, Ways(()), []), f"reach of {parent}", len(held), told
+        )
     if entity_type in history.entities_of:
         _kept(store, statements.KEEP_NAMES, _names(history, entity_type, store.clock()), "names", _named(history), told)
 

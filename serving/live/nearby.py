@@ -43,10 +43,7 @@ class Nearby:
             found |= level
             self._read_children(level)
             level = self.same(
-                other
-                for key in level
-                for other, link in self._up(key)
-                if not (rolling and not link.rolls_up)
+                other for key in level for other, link in self._up(key) if not (rolling and not link.rolls_up)
             )
         return found
 

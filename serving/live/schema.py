@@ -49,7 +49,11 @@ CLOCK = _table(
 """One row: the last stamp given, the last given to evidence, and the last at which a feed's coverage changed."""
 
 KEYS = _table(
-    "known_keys", _id("key_id"), Column("key_type", String(60), nullable=False), Column("hash", LargeBinary), _instant("stamp")
+    "known_keys",
+    _id("key_id"),
+    Column("key_type", String(60), nullable=False),
+    Column("hash", LargeBinary),
+    _instant("stamp"),
 )
 
 FACTS = _table(
@@ -103,9 +107,15 @@ WORDS = _table(
 """The number that stands for a word in packed bytes, for good."""
 
 PACKED = _table(
-    "packed", _id("key_id"), Column("layout", String(16), nullable=False), _instant("built"), Column("body", LargeBinary, nullable=False)
+    "packed",
+    _id("key_id"),
+    Column("layout", String(16), nullable=False),
+    _instant("built"),
+    Column("body", LargeBinary, nullable=False),
 )
-NAMES = _table("names", _id("key_id"), _instant("built"), _instant("until"), Column("body", LargeBinary, nullable=False))
+NAMES = _table(
+    "names", _id("key_id"), _instant("built"), _instant("until"), Column("body", LargeBinary, nullable=False)
+)
 REACH = _table("reach", _id("key_id"), _instant("built"), Column("body", LargeBinary, nullable=False))
 """Caches: they hold what was known before the cut ``built``; names also only for calls before ``until``."""
 

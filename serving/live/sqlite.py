@@ -232,7 +232,13 @@ class SqliteStore(Store):
 
 def _configured(driver: sqlite3.Connection, record: object) -> None:
     driver.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", "cache_size=-65536", "mmap_size=268435456"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "wal_autocheckpoint=0",
+        "cache_size=-65536",
+        "mmap_size=268435456",
+    ):
         driver.execute(f"PRAGMA {pragma}")
 
 

@@ -1,0 +1,26 @@
+"""The live store a service answers from, filled from the lake where that was never done."""
+
+import structlog
+
+from serving.champion import CHURN
+from serving.errors import StartError
+from serving.live.load import load
+from serving.live.open import open_store
+from serving.live.store import Store, StoreError
+from serving.resources import Resources
+from serving.settings import Settings
+
+logger = structlog.get_logger("serving")
+
+
+def filled(settings: Settings, resources: Resources) -> Store:
+    """The store, open. Raises `StartError` for one of another workspace, or that cannot be filled."""
+    try:
+        store = open_store(settings.live(resources.workspace.name))
+        if "fingerprint" not in store.texts():
+            logger.info("filling the live store from the lake")
+            catalog = resources.workspace.catalog
+            load(store, resources.lake, catalog, catalog.task(CHURN).entity, now=settings.now)
+    except StoreError as error:
+        raise StartError(str(error)) from error
+    return store
