@@ -236,7 +236,7 @@ class Engine:
         name = journal.digest(body)
         if name not in self._written:
             written = self.store.write(lambda writing: writing.run(statements.NEW_TEXT, name, body))
-            written.add_done_callback(lambda done: done.exception() or self._written.add(name))
+            written.add_done_callback(lambda done: None if done.exception() else self._written.add(name))
         return name
 
     def _clock(self) -> int:

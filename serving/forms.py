@@ -42,7 +42,7 @@ def _type(column: Column) -> Any:
 
 
 def _form(source: Source) -> type[FactForm]:
-    fields: dict[str, Any] = {"source": (Literal[source.name], ...)}  # type: ignore[name-defined]
+    fields: dict[str, Any] = {"source": (Literal[source.name], ...)}
     for column in source.columns:
         if column.kind == "key":
             fields["other"] = (Key, Field(description=column.meaning))
@@ -76,7 +76,7 @@ class EventsAnswer(Form):
 def required(source: Source) -> Sequence[str]:
     """The columns a fact of a source needs unless it is void."""
     return [
-        c.name for c in source.columns if c.required and c.kind != "key" and c.name != "state" or _stateful(source, c)
+        c.name for c in source.columns if (c.required and c.kind != "key" and c.name != "state") or _stateful(source, c)
     ]
 
 

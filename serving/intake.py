@@ -51,9 +51,8 @@ class Intake:
         if at > now + AHEAD:
             wrong.append(FieldError(field=f"{place}.at", message="is in the future"))
         if not form.void:
-            for column in required(declared):
-                if getattr(form, column) is None:
-                    wrong.append(FieldError(field=f"{place}.{column}", message="is missing"))
+            missing = [name for name in required(declared) if getattr(form, name) is None]
+            wrong += [FieldError(field=f"{place}.{name}", message="is missing") for name in missing]
         if other_form is not None and key and other and (key.type, other.type) not in self._links:
             pairs = ", ".join(sorted(f"{child} -> {parent}" for child, parent in self._links))
             message = f"no link is declared for {key.type} -> {other.type} (there are: {pairs})"

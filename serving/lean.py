@@ -5,7 +5,7 @@ takes. A `Lean` route reads the body with the model its endpoint declares for ``
 bytes the endpoint gives. The OpenAPI document is made from the same declaration; tests hold the answers against it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, get_type_hints
 
 from fastapi.exceptions import RequestValidationError
@@ -16,9 +16,9 @@ from starlette.responses import Response
 
 
 class Lean(APIRoute):
-    """A route whose endpoint takes ``asked``, a model of the body, and ``request``, and gives the body of the answer."""
+    """A route whose endpoint takes ``asked``, a model of the body, and ``request``, and gives the answer's body."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler FastAPI calls for each request."""
         form: type[BaseModel] = get_type_hints(self.endpoint)["asked"]
         read, answer = form.__pydantic_validator__.validate_json, self.endpoint

@@ -28,7 +28,7 @@ from serving.settings import instant
 from serving.taking import Asked, Moment, Ready, Taken, take, take_blindly
 
 
-class Lost(Exception):
+class LostError(Exception):
     """Something a decision was taken with is not there any more; the message says what."""
 
 
@@ -51,14 +51,14 @@ def replay(engine: Engine, decision_id: str) -> bytes:
 def _again(engine: Engine, reading: Reading, entry: Entry, vectors: np.ndarray) -> dict[str, object]:
     try:
         taken = recomputed(engine, reading, entry)
-    except Lost as lost:
+    except LostError as lost:
         return {"identical": None, "differs": [str(lost)]}
     differs = _differs(entry, vectors, taken)
     return {"identical": not differs, "differs": differs, "answer": orjson.Fragment(taken.answer)}
 
 
 def recomputed(engine: Engine, reading: Reading, entry: Entry) -> Taken:
-    """The decision, taken again. Raises `Lost`."""
+    """The decision, taken again. Raises `LostError`."""
     ready = _ready_of(engine, reading, entry)
     covered = _covered(reading, entry.covered)
     moment = Moment(entry.now, entry.seen, covered, entry.covered, entry.people)
@@ -93,7 +93,7 @@ def _ready_of(engine: Engine, reading: Reading, entry: Entry) -> Ready:
         ready = Ready(panel, Speaker(panel), "", entry.rules)
     features = orjson.dumps([ready.panel.space.names, ready.panel.visitors_space.names])
     if journal.digest(features) != entry.features:
-        raise Lost("the catalogue declares other features now than the models read then")
+        raise LostError("the catalogue declares other features now than the models read then")
     return ready if ready.features else Ready(ready.panel, ready.speaker, entry.features, entry.rules)
 
 
@@ -104,7 +104,7 @@ def _policy(engine: Engine, reading: Reading, digest: str) -> Policy:
         try:
             return Policy(read_actions(path, engine.resources.workspace))
         except CatalogueError as error:
-            raise Lost(f"the action catalogue of then does not fit the features of now: {error}") from error
+            raise LostError(f"the action catalogue of then does not fit the features of now: {error}") from error
 
 
 def _champions(engine: Engine, models: Mapping[str, tuple[int, str]]) -> Champions:
@@ -118,7 +118,7 @@ def _champions(engine: Engine, models: Mapping[str, tuple[int, str]]) -> Champio
             with registry.opened(registered, version) as folder:
                 found[name] = Champion(version, bundle.load(folder, expected=model_id))
         except (RegistryError, BundleError) as error:
-            raise Lost(f"'{registered}' version {version} is not to be had: {error}") from error
+            raise LostError(f"'{registered}' version {version} is not to be had: {error}") from error
     visitors_of = {name.partition(".")[0]: c for name, c in found.items() if "." in name}
     return Champions(found["churn"], found["needs"], visitors_of)
 
@@ -132,7 +132,7 @@ def _covered(reading: Reading, digest: str) -> Covered:
 def _text(reading: Reading, digest: str, what: str) -> bytes:
     rows = reading.rows(statements.TEXT, digest)
     if not rows:
-        raise Lost(f"{what} of then is not there any more")
+        raise LostError(f"{what} of then is not there any more")
     return bytes(rows[0][0])
 
 

@@ -29,7 +29,7 @@ def _instant(text: str) -> datetime | None:
 class Settings(BaseSettings):
     """How this instance serves.
 
-    ``home`` holds lakes, secret and API keys; ``tracking_uri`` is the MLflow store, ``store`` the live store (by default
+    ``home`` holds lakes, secret and API keys; ``tracking_uri`` is the MLflow store, ``store`` the live one (by default
     files in ``home``).
     ``as_of``: which instant is now. ``lake``: the last instant the lake covers (right for a lake that does not grow
     while it is served); ``now``: the clock; or an instant with its zone.

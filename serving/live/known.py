@@ -1,4 +1,5 @@
-"""What the store knows of keys and entities at a reading's cut: whom a key names, what an entity reaches, what happened.
+"""What the store knows of keys and entities at a reading's cut: whom a key names, what an entity reaches, and what
+happened.
 
 Each is looked up in its cache, and made from the rows where the cache has nothing that still holds. What was made is
 kept for the next one (`Known.kept`).
@@ -130,7 +131,7 @@ class Known:
         group = nearby.same([entity])
         nearby.above(group)
         nearby.below(group)
-        graph, kinds = nearby.graph()
+        graph, _ = nearby.graph()
         kind = nearby.types.get(entity, self.entity_type)
         own = own_reach(kind, np.array(sorted(group), np.int64), graph)
         return ways.pack(
@@ -174,7 +175,8 @@ class Known:
 def packed_rows(
     key: int, rows: Iterable[tuple], before: Mapping[int, Rows], layout: Layout, words: Words, seen: int
 ) -> bytes:
-    """The bytes of a key's rows (columns of `statements.ROWS`) with a stamp before a cut, joined to those ``before``."""
+    """The bytes of a key's rows (columns of `statements.ROWS`) with a stamp before a cut, joined to those
+    ``before``."""
     lives: dict[tuple[str, str], list[tuple]] = {}
     for row in rows:
         if row[5] < seen:
@@ -197,7 +199,8 @@ def packed_rows(
 
 
 def next_change(graph: Graph, now: int) -> int:
-    """The first instant after ``now`` at which a key of a small graph may name somebody else though nothing new is said."""
+    """The first instant after ``now`` at which a key of a small graph may name somebody else though nothing new
+    is said."""
     instants = [FOREVER]
     for link, rows in graph.said.items():
         instants += rows["at"].tolist()

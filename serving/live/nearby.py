@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from features.declare import Catalog
+from features.declare import Catalog, Link
 from features.engine.columns import FOREVER
 from features.facts import source
 from features.identity.graph.evidence import Kinds
 from features.identity.graph.graph import Graph, read_graph
+from features.identity.reach import Reach
 from features.lake.revisions import UNTIL
 from serving.live.statements import SAID, SAID_OF, TYPES
 from serving.live.store import Reading
@@ -98,11 +99,12 @@ class Nearby:
     def _rows(self) -> list[tuple]:
         return list(self.said.values())
 
-    def _up(self, key: int) -> list[tuple[int, object]]:
+    def _up(self, key: int) -> list[tuple[int, Link]]:
         by_types = {(link.child, link.parent): link for link in self.catalog.links if not link.is_merge}
         others = {row[3] for row in self._rows() if row[2] == key}
         self._learn(others)
-        pairs = ((other, by_types.get((self.types.get(key), self.types.get(other)))) for other in others)
+        mine = self.types.get(key, "")
+        pairs = ((other, by_types.get((mine, self.types.get(other, "")))) for other in others)
         return [(other, link) for other, link in pairs if link is not None]
 
     def _read_children(self, keys: Iterable[int]) -> None:
@@ -156,8 +158,8 @@ def evidence_table(rows: Sequence[tuple], seen: int) -> pa.Table:
     return pa.table({f.name: pa.array(columns[f.name], f.type) for f in schema}, schema=schema)
 
 
-def rectangles(reach: object, entity: int) -> np.ndarray:
+def rectangles(reach: Reach, entity: int) -> np.ndarray:
     """(5, r) int64: key, at_from, at_to, known_from, known_to of an entity's rectangles in a `Reach`."""
-    low, high = reach.span(entity)  # type: ignore[attr-defined]
+    low, high = reach.span(entity)
     names = ("key", "at_from", "at_to", "known_from", "known_to")
     return np.array([getattr(reach, name)[low:high] for name in names], np.int64).reshape(5, -1)

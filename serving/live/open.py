@@ -2,7 +2,6 @@
 
 import importlib
 from pathlib import Path
-from urllib.parse import unquote
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -35,7 +34,7 @@ def sqlite_path(url: str) -> Path | None:
     if url.startswith("sqlite:"):
         if not url.startswith("sqlite:///") or not (name := url.removeprefix("sqlite:///").partition("?")[0]):
             raise StoreError(f"{url}: write sqlite:///PATH, with four slashes where the path begins with one")
-        return Path(unquote(name))
+        return Path(name)
     return None if "://" in url else Path(url)
 
 

@@ -15,9 +15,11 @@ class At(Reading):
 
     @property
     def seen(self) -> int:
+        """The cut of then."""
         return self._seen
 
     def rows(self, statement: str, *values: object) -> list[tuple]:
+        """All rows, also later ones: who makes something of them leaves these out."""
         return self._reading.rows(statement, *values)
 
     def hold(self, keys: Iterable[int]) -> None:
@@ -28,12 +30,14 @@ class Past(Known):
     """What was known then, made from the rows each time."""
 
     def named(self, keys: Sequence[tuple[str, int]]) -> list[Named]:
+        """What each key said then."""
         return [self._name(kind, key) for kind, key in keys]
 
     def _reach(self, entities: Sequence[int], ways: Ways) -> dict[int, bytes]:
         return {entity: self._made(entity, ways) for entity in entities}
 
     def packed(self, keys: Sequence[int]) -> tuple[bytearray, int]:
+        """The histories as they were."""
         self.words.refresh(self.reading)
         by_key: dict[int, list[tuple]] = {key: [] for key in keys}
         for row in self.reading.rows(statements.ROWS, list(keys)):

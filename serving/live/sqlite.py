@@ -116,18 +116,22 @@ class SqliteStore(Store):
         self._copier.start()
 
     def clock(self) -> int:
+        """The machine's clock and the store's offset."""
         return self.machine_clock() + self._offset
 
     def machine_clock(self) -> int:
+        """The machine's clock."""
         return time.time_ns() // 1000
 
     def set_clock(self, offset: int) -> None:
+        """Kept in the store, for all who open it later."""
         with self.engine.begin() as core:
             note(core, offset=offset)
         self._offset = offset
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
+        """A reading on this thread's own connection."""
         driver = getattr(self._readers, "driver", None)
         if driver is None:
             driver = self._readers.driver = self._connect()
@@ -141,6 +145,7 @@ class SqliteStore(Store):
                 driver.execute("COMMIT")
 
     def write(self, work: Work[T]) -> "Future[T]":
+        """Done with all that waits, in one transaction, by the writer thread."""
         done: Future[T] = Future()
         with self._wake:
             if self._closing:
@@ -155,10 +160,12 @@ class SqliteStore(Store):
         return len(self._waiting)
 
     def settled(self) -> int:
+        """All that is committed: one writes at a time."""
         with self.reading() as reading:
             return reading.seen
 
     def close(self) -> None:
+        """Write what waits, then stop."""
         with self._wake:
             self._closing = True
             self._wake.notify_all()

@@ -22,7 +22,8 @@ KEEP_NAMES = """
     WHERE names.built <= excluded.built"""
 KEEP_REACH = """
     INSERT INTO reach (key_id, built, body) VALUES (?, ?, ?)
-    ON CONFLICT (key_id) DO UPDATE SET built = excluded.built, body = excluded.body WHERE reach.built <= excluded.built"""
+    ON CONFLICT (key_id) DO UPDATE SET built = excluded.built, body = excluded.body
+    WHERE reach.built <= excluded.built"""
 TOUCH = """
     INSERT INTO touched (key_id, stamp) VALUES (?, ?)
     ON CONFLICT (key_id) DO UPDATE SET stamp = excluded.stamp WHERE touched.stamp < excluded.stamp"""

@@ -88,7 +88,8 @@ class LiveFold:
         self._steps = np.zeros((len(plans), rule.STEP_WIDTH), np.int64)
         self._starts = np.zeros((len(plans), MAX_FILTERS + 1), np.int64)
         sizes = np.zeros(3, np.int64)
-        cells, columns = [], []
+        cells: list[np.ndarray] = []
+        columns: list[np.ndarray] = []
         for step, starts, (plan, way) in zip(self._steps, self._starts, self._plans, strict=True):
             starts[:] = plan.starts
             section = self._layout.sections[int(self._of_steps[len(cells), arena.SECTION])]
@@ -101,7 +102,7 @@ class LiveFold:
             step[rule.TALLIED], step[rule.LISTED] = looked_at(plan)
             table, places = np.zeros((len(plan.cells), 4), np.int64), np.full(len(plan.cells), -1, np.int64)
             for g, (filter_, kind, column) in enumerate(plan.cells.tolist()):
-                table[g, [FILTER, KIND]] = filter_, kind
+                table[g, FILTER], table[g, KIND] = filter_, kind
                 if column >= 0:
                     places[g] = section.place(plan.columns[column])
                     table[g, CODE_SIZE] = 4 if plan.columns[column] in section.codes else 0

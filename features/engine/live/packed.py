@@ -69,10 +69,14 @@ class Rows:
         if len(parts) == 1:
             return parts[0].ordered()
         return cls(
-            *(np.concatenate([getattr(p, n) for p in parts]) for n in ("at", "known", "rank", "bits", "until")),
-            np.concatenate([p.numbers for p in parts], axis=1),
-            np.concatenate([p.codes for p in parts], axis=1),
-            np.concatenate([p.case for p in parts]),
+            at=np.concatenate([p.at for p in parts]),
+            known=np.concatenate([p.known for p in parts]),
+            rank=np.concatenate([p.rank for p in parts]),
+            bits=np.concatenate([p.bits for p in parts]),
+            until=np.concatenate([p.until for p in parts]),
+            numbers=np.concatenate([p.numbers for p in parts], axis=1),
+            codes=np.concatenate([p.codes for p in parts], axis=1),
+            case=np.concatenate([p.case for p in parts]),
         ).ordered()
 
 
@@ -108,12 +112,12 @@ def unpack(blob: bytes, layout: Layout) -> dict[int, Rows]:
             at += size
             return words[at - size : at]
 
-        spine = [taken(n) for _ in range(4)]
+        moments, known, rank, bits = (taken(n) for _ in range(4))
         until = taken(n) if revised else np.full(n, FOREVER, np.int64)
         numbers = taken(n * len(section.numbers)).view(np.float64).reshape(-1, n)
         wide = taken(len(section.codes) * _words(n)).view(np.int32).reshape(len(section.codes), -1)[:, :n]
         case = taken(n) if section.case else np.full(n, NO_CASE, np.int64)
-        found[place] = Rows(*spine[:3], spine[3].view(np.uint64), until, numbers, wide, case)
+        found[place] = Rows(moments, known, rank, bits.view(np.uint64), until, numbers, wide, case)
     return found
 
 
