@@ -25,7 +25,7 @@ from serving.intake import Intake
 from serving.live import journal, schema, statements
 from serving.live.append import Appended, Appending
 from serving.live.feeds import Covered, Feeds
-from serving.live.known import Known
+from serving.live.known import Known, Scope
 from serving.live.spill import Spill
 from serving.live.store import Reading, Store, StoreAway, Work, Writing
 from serving.live.words import Words
@@ -51,6 +51,7 @@ class Engine:
         catalog = resources.workspace.catalog
         self.ground = Ground(catalog, Layout.of(catalog), Policy(resources.actions))
         self.words = Words(self.ground.layout)
+        self.scope = Scope(catalog, self.ground.layout, self.words, self.ground.churn.entity)
         patience = store.texts().get("patience")
         self.feeds = Feeds() if patience is None else Feeds(int(patience))
         self.appending = Appending(catalog, self.words, self.feeds)
@@ -81,7 +82,7 @@ class Engine:
     @property
     def entity(self) -> str:
         """The type of who is decided about."""
-        return self.ground.churn.entity
+        return self.scope.entity_type
 
     @property
     def ready(self) -> Ready:
@@ -98,7 +99,7 @@ class Engine:
 
     def known(self, reading: Reading) -> Known:
         """What a reading knows."""
-        return Known(reading, self.ground.catalog, self.ground.layout, self.words, self.entity)
+        return Known(reading, self.scope)
 
     async def decide(self, request: DecisionRequest) -> bytes:
         """The answer to a request, once it is written down; a `Problem` for keys that cannot be read."""

@@ -66,8 +66,7 @@ def recomputed(engine: Engine, reading: Reading, entry: Entry) -> Taken:
     if "store" in entry.degraded:
         taken = take_blindly(ready, asked, moment)
     else:
-        ground = engine.ground
-        past = Past(At(reading, entry.now, entry.seen), ground.catalog, ground.layout, engine.words, engine.entity)
+        past = Past(At(reading, entry.now, entry.seen), engine.scope)
         taken = take(past, ready, asked, past.named(entry.keys), moment)
     return taken.marked("journal") if "journal" in entry.degraded else taken
 

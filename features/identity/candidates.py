@@ -7,6 +7,7 @@ that (by Bayes' rule, with everybody equally likely before) the one whom two key
 whom one key each names the more trusted key's is likelier.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -135,13 +136,16 @@ def judged(named: Sequence[Mapping[int, float]], people: int) -> tuple[np.ndarra
     telling = [n for n in named if n]
     if not telling:
         return np.empty(0, np.int64), np.empty(0)
-    entities = np.array(sorted({entity for n in telling for entity in n}), np.int64)
-    log_score = np.full(len(entities), -np.log(max(people, 2)))
-    log_none = 0.0
+    entities = sorted({entity for n in telling for entity in n})
+    many = math.log(max(people, 2))
+    scores, score_none = dict.fromkeys(entities, -many), 0.0
     for n in telling:
-        none = np.log(max(1.0 - sum(n.values()), _DOUBT))
-        p = np.array([n.get(entity, 0.0) for entity in entities.tolist()])
-        log_score += np.where(p > 0, np.log(np.maximum(p, _DOUBT)) + np.log(max(people, 2)), none)
-        log_none += none
-    score = np.exp(np.append(log_score, log_none) - max(log_score.max(), log_none))
-    return entities, (score / score.sum())[:-1]
+        none = math.log(max(1.0 - sum(n.values()), _DOUBT))
+        for entity in entities:
+            p = n.get(entity, 0.0)
+            scores[entity] += math.log(max(p, _DOUBT)) + many if p > 0 else none
+        score_none += none
+    most = max(score_none, *scores.values())
+    likely = [math.exp(score - most) for score in scores.values()]
+    total = sum(likely) + math.exp(score_none - most)
+    return np.array(entities, np.int64), np.array([one / total for one in likely])

@@ -72,7 +72,7 @@ class Panel:
         found: LiveFold | None = getattr(self._folds, "customers", None)
         if found is None:
             layout = self.ground.layout
-            found = LiveFold(layout, layout.of_customers(self.ground.catalog), self.space.features)
+            found = LiveFold(layout, layout.of_customers, self.space.features)
             self._folds.customers = found
         return found
 
@@ -81,7 +81,7 @@ class Panel:
         found: LiveFold | None = getattr(self._folds, "visitors", None)
         if found is None:
             layout = self.ground.layout
-            found = LiveFold(layout, layout.of_visitors(self.ground.catalog), self.visitors_space.features)
+            found = LiveFold(layout, layout.of_visitors, self.visitors_space.features)
             self._folds.visitors = found
         return found
 

@@ -48,7 +48,7 @@ def customer(known: Known, panel: Panel, covered: Covered, entity: int) -> Vecto
     reached = known.reached(entity, fold.ways, cutoff)
     packed, keys = known.packed(reached.keys(fold.ways))
     values = fold.values(packed, keys, reached, covered.coverage, covered.version, cutoff, seen)
-    return panel.space.vector(values, known.words.said)
+    return panel.space.vector(values, known.scope.words.said)
 
 
 def _stranger(known: Known, panel: Panel, covered: Covered, found: Match) -> Person:
@@ -69,7 +69,7 @@ def _stranger(known: Known, panel: Panel, covered: Covered, found: Match) -> Per
     ever = [np.full(len(keys), instant) for instant in (EVER_AGO, FOREVER, EVER_AGO, FOREVER)]
     reached = Reached(np.array([keys, *ever], np.int64), {(OWN, ""): (0, len(keys))})
     values = panel.visitors_fold().values(packed, held, reached, covered.coverage, covered.version, at, at)
-    vector = panel.visitors_space.vector(values, known.words.said)
+    vector = panel.visitors_space.vector(values, known.scope.words.said)
     return replace(unknown, visitor=Visitor(vector, at, known.reading.now - at <= _RECENT))
 
 
@@ -78,7 +78,7 @@ def _last_visit(packed: bytes, panel: Panel, now: int) -> int | None:
     layout, visitors = panel.ground.layout, panel.ground.catalog.visitors
     assert visitors is not None
     place = next(
-        i for i in layout.of_visitors(panel.ground.catalog) if layout.sections[i].source == visitors.asked.source
+        i for i in layout.of_visitors if layout.sections[i].source == visitors.asked.source
     )
     bit = np.uint64(1) << np.uint64(layout.sections[place].filters.index(visitors.asked.conditions))
     found, start = [], 0

@@ -53,15 +53,25 @@ class Ways:
         return words[n:].reshape(5, -1), np.append(0, np.cumsum(words[:n]))
 
 
+ALONE = Ways(())
+
+
+class Scope:
+    """What readings are made with: a catalogue, whose calls are about entities of one type, its layout and the words."""
+
+    def __init__(self, catalog: Catalog, layout: Layout, words: Words, entity_type: str) -> None:
+        self.catalog, self.layout, self.words, self.entity_type = catalog, layout, words, entity_type
+        self.ways = Ways.of(catalog, entity_type)
+        self.places = {parent: place for place, parent in enumerate(self.ways.parents, 1)} | {"": 0}
+        self.digest = layout.digest
+
+
 @dataclass
 class Known:
-    """One reading of what is known, for a catalogue whose calls are about entities of one type."""
+    """One reading of what is known."""
 
     reading: Reading
-    catalog: Catalog
-    layout: Layout
-    words: Words
-    entity_type: str
+    scope: Scope
     kept: list[tuple[str, tuple]] = field(default_factory=list)
 
     def types(self, keys: Sequence[int]) -> dict[int, str]:
@@ -80,11 +90,11 @@ class Known:
         ]
 
     def _name(self, key_type: str, key: int) -> Named:
-        nearby = Nearby(self.reading, self.catalog)
+        nearby = Nearby(self.reading, self.scope.catalog)
         nearby.above([key], rolling=True)
         graph, kinds = nearby.graph()
         now, seen = self.reading.now, self.reading.seen
-        named = Naming(graph, kinds.type_of).named_by(key_type, key, self.entity_type, now, seen)
+        named = Naming(graph, kinds.type_of).named_by(key_type, key, self.scope.entity_type, now, seen)
         if kinds.type_of(key):
             body = orjson.dumps({str(entity): p for entity, p in named.items()})
             self.kept.append((statements.KEEP_NAMES, (key, seen, next_change(graph, now), body)))
@@ -92,25 +102,24 @@ class Known:
 
     def reached(self, entity: int, ways: Sequence[Way], cutoff: int) -> Reached:
         """What an entity is read through, ``ways`` of `LiveFold`."""
-        of_type = Ways.of(self.catalog, self.entity_type)
-        found, bounds = of_type.unpack(self._reach([entity], of_type)[entity])
+        found, bounds = self.scope.ways.unpack(self._reach([entity], self.scope.ways)[entity])
         parts, spans, n = [found], {}, found.shape[1]
         spans[OWN, ""] = (0, int(bounds[1]))
         of_parent: dict[str, int | None] = {}
         for way, parent in ways:
-            place = of_type.parents.index(parent) + 1 if parent else 0
+            place = self.scope.places[parent]
             span = (int(bounds[place]), int(bounds[place + 1]))
             if way == VIA:
                 spans[VIA, parent] = span
             elif way == OF:
                 of_parent[parent] = present(found, span, cutoff, self.reading.seen)
         wanted = [who for who in of_parent.values() if who is not None]
-        bodies = self._reach(wanted, Ways(())) if wanted else {}
+        bodies = self._reach(wanted, ALONE) if wanted else {}
         for parent, who in of_parent.items():
             if who is None:
                 spans[OF, parent] = (-1, -1)
                 continue
-            own, _ = Ways(()).unpack(bodies[who])
+            own, _ = ALONE.unpack(bodies[who])
             spans[OF, parent] = (n, n + own.shape[1])
             parts.append(own)
             n += own.shape[1]
@@ -127,12 +136,12 @@ class Known:
         return found
 
     def _made(self, entity: int, ways: Ways) -> bytes:
-        nearby = Nearby(self.reading, self.catalog)
+        nearby = Nearby(self.reading, self.scope.catalog)
         group = nearby.same([entity])
         nearby.above(group)
         nearby.below(group)
         graph, _ = nearby.graph()
-        kind = nearby.types.get(entity, self.entity_type)
+        kind = nearby.types.get(entity, self.scope.entity_type)
         own = own_reach(kind, np.array(sorted(group), np.int64), graph)
         return ways.pack(
             rectangles(own, entity), [rectangles(parents(kind, parent, graph), entity) for parent in ways.parents]
@@ -142,8 +151,8 @@ class Known:
         """The packed histories of some keys, one after another, and how many have any."""
         self.reading.hold(keys)
         asked = list(keys)
-        blobs = {key: body for key, _, body in self.reading.rows(statements.PACKED, asked, self.layout.digest)}
-        newer = self.reading.rows(statements.NEWER, asked, self.layout.digest)
+        blobs = {key: body for key, _, body in self.reading.rows(statements.PACKED, asked, self.scope.digest)}
+        newer = self.reading.rows(statements.NEWER, asked, self.scope.digest)
         if newer:
             blobs |= self._renewed(blobs, newer)
         mine = [blobs[key] for key in asked if key in blobs]
@@ -151,7 +160,7 @@ class Known:
 
     def _renewed(self, blobs: Mapping[int, bytes], newer: Sequence[tuple]) -> dict[int, bytes]:
         """The packed histories of the keys that have newer rows, with these."""
-        self.words.refresh(self.reading)
+        self.scope.words.refresh(self.reading)
         by_key: dict[int, list[tuple]] = {}
         for row in newer:
             by_key.setdefault(row[0], []).append(row)
@@ -161,9 +170,9 @@ class Known:
                 rows = self.reading.rows(statements.ROWS, [key])
                 before: dict[int, Rows] = {}
             else:
-                before = unpack(blobs[key], self.layout)
-            found[key] = packed_rows(key, rows, before, self.layout, self.words, self.reading.seen)
-            self.kept.append((statements.KEEP_PACKED, (key, self.layout.digest, self.reading.seen, found[key])))
+                before = unpack(blobs[key], self.scope.layout)
+            found[key] = packed_rows(key, rows, before, self.scope.layout, self.scope.words, self.reading.seen)
+            self.kept.append((statements.KEEP_PACKED, (key, self.scope.digest, self.reading.seen, found[key])))
         return found
 
     def keep(self, writing: Writing) -> None:

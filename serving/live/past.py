@@ -38,12 +38,12 @@ class Past(Known):
 
     def packed(self, keys: Sequence[int]) -> tuple[bytearray, int]:
         """The histories as they were."""
-        self.words.refresh(self.reading)
+        self.scope.words.refresh(self.reading)
         by_key: dict[int, list[tuple]] = {key: [] for key in keys}
         for row in self.reading.rows(statements.ROWS, list(keys)):
             by_key[row[0]].append(row)
         blobs = [
-            packed_rows(key, rows, {}, self.layout, self.words, self.reading.seen)
+            packed_rows(key, rows, {}, self.scope.layout, self.scope.words, self.reading.seen)
             for key, rows in by_key.items()
             if rows
         ]

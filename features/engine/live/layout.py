@@ -87,30 +87,34 @@ class Test:
 
 @dataclass(frozen=True)
 class Layout:
-    """The sections of a key's packed history, in the order in which they are packed."""
+    """The sections of a key's packed history, in the order in which they are packed: the first ``customers`` are those
+    the catalogue's features are read from, the others those of its visitors.
+    """
 
     sections: tuple[Section, ...]
+    customers: int
 
     @classmethod
     def of(cls, catalog: Catalog) -> "Layout":
         """The layout a catalogue asks for: of its features first, then of what is read of visitors."""
-        sections = _sections(catalog.features)
-        if catalog.visitors:
-            sections += _sections(catalog.visitors.features, catalog.visitors.asked)
-        return cls(sections)
+        own = _sections(catalog.features)
+        visitors = catalog.visitors
+        return cls((*own, *(_sections(visitors.features, visitors.asked) if visitors else ())), len(own))
 
     @cached_property
     def digest(self) -> str:
         """What stands for the layout: bytes packed by another one are not read."""
         return hashlib.sha256(repr((VERSION, self.sections)).encode()).hexdigest()[:16]
 
-    def of_visitors(self, catalog: Catalog) -> tuple[int, ...]:
+    @property
+    def of_visitors(self) -> range:
         """The places of the sections read of visitors."""
-        return tuple(range(len(_sections(catalog.features)), len(self.sections)))
+        return range(self.customers, len(self.sections))
 
-    def of_customers(self, catalog: Catalog) -> tuple[int, ...]:
+    @property
+    def of_customers(self) -> range:
         """The places of the sections the catalogue's features are read from."""
-        return tuple(range(len(_sections(catalog.features))))
+        return range(self.customers)
 
     @property
     def sources(self) -> tuple[str, ...]:
