@@ -155,14 +155,15 @@ class Engine:
             known = self.known(reading)
             reading.hold([key for _, key in asked.keys])
             named = known.named(asked.keys)
-            taken = take(known, ready, asked, named, self._moment(reading))
+            taken = take(known, ready, asked, named, self.moment(reading))
         return taken, known.kept
 
     def _blind(self, ready: Ready, asked: Asked) -> Taken:
         now = self._clock()
         return take_blindly(ready, asked, Moment(now, now, _NOTHING, self._text_of(_NOTHING), 0))
 
-    def _moment(self, reading: Reading) -> Moment:
+    def moment(self, reading: Reading) -> Moment:
+        """The cuts of a reading, and what is covered then."""
         covered = self.feeds.covered(reading)
         return Moment(reading.now, reading.seen, covered, self._text_of(covered), self._count_people(reading))
 
@@ -199,7 +200,7 @@ class Engine:
         with self.store.reading() as reading:
             known = self.known(reading)
             reading.hold([key for keys in people for _, key in keys])
-            moment = self._moment(reading)
+            moment = self.moment(reading)
             for keys in people:
                 found = match(keys, known.named(keys), moment.people)
                 who = person(known, ready.panel, moment.covered, found)

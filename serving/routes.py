@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.responses import Response
 
-from serving import replaying
+from serving import cards, replaying
 from serving.access.keys import HEADER
 from serving.deciding.answer import JSON
 from serving.engine import Engine
@@ -17,7 +17,9 @@ from serving.lean import Lean
 from serving.live.store import StoreAway
 from serving.outcomes import tell
 from serving.schemas import (
+    AccountCard,
     Alive,
+    CustomerCard,
     DecisionAnswer,
     DecisionRequest,
     Following,
@@ -150,6 +152,30 @@ async def outcomes(asked: OutcomeRequest, request: Request) -> bytes:
 def replay(decision_id: str, engine: Engine = Depends(ready_engine)) -> Any:  # noqa: B008
     """A decision, computed again from what was known then: from the same rows, models and rules."""
     return Response(replaying.replay(engine, decision_id), media_type="application/json")
+
+
+@questions.get(
+    "/customers/{customer_id}",
+    operation_id="customer",
+    tags=["cards"],
+    response_model=CustomerCard,
+    responses=declared(404, 422, *_ALWAYS),
+)
+def customer(customer_id: str, engine: Engine = Depends(ready_engine)) -> Any:  # noqa: B008
+    """Everything about the customer of that CRM id."""
+    return Response(cards.customer_card(engine, customer_id), media_type="application/json")
+
+
+@questions.get(
+    "/accounts/{account_id}",
+    operation_id="account",
+    tags=["cards"],
+    response_model=AccountCard,
+    responses=declared(404, 422, *_ALWAYS),
+)
+def account(account_id: str, engine: Engine = Depends(ready_engine)) -> Any:  # noqa: B008
+    """What the members' risks amount to for an account."""
+    return Response(cards.account_card(engine, account_id), media_type="application/json")
 
 
 ROUTERS = (health, calls, questions)
