@@ -66,21 +66,24 @@ class Feeds:
 
     def heard(self, sources: Iterable[str], writing: Writing) -> None:
         """Note that feeds were heard of now."""
-        rows = {row[0]: row for row in writing.rows(_ROWS) if row[2] is None}
-        changed = False
-        for source in sorted(set(sources) - {"evidence"}):
-            row = rows.get(source)
+        wanted = sorted(set(sources) - {"evidence"})
+        if not self._unheard(wanted, writing):
+            return
+        writing.run(FEEDS_TICK, writing.stamp)  # first, for it lets one writing at a time through
+        for source, row in self._unheard(wanted, writing).items():
             if row is not None and row[3] + self.patience >= writing.now:
-                if row[3] + self.patience // _SELDOM < writing.now:
-                    writing.run(_HEARD, writing.now, source, row[1])
-                    changed = True
+                writing.run(_HEARD, writing.now, source, row[1])
                 continue
             if row is not None:
                 writing.run(_ENDED, row[3] + self.patience, source, row[1])
             writing.run(_BEGUN, source, writing.now, None, writing.now)
-            changed = True
-        if changed:
-            writing.run(FEEDS_TICK, writing.stamp)
+
+    def _unheard(self, sources: Iterable[str], writing: Writing) -> dict[str, tuple | None]:
+        """The sources nothing was written down of for long, and their live interval, where they have one."""
+        rows = {row[0]: row for row in writing.rows(_ROWS) if row[2] is None}
+        found = {source: rows.get(source) for source in sources}
+        long = self.patience // _SELDOM
+        return {source: row for source, row in found.items() if row is None or row[3] + long < writing.now}
 
 
 def keep(core: Connection, coverage: dict[str, Coverage], now: int, patience: int) -> None:

@@ -57,7 +57,7 @@ ALONE = Ways(())
 
 
 class Scope:
-    """What readings are made with: a catalogue, whose calls are about entities of one type, its layout and the words."""
+    """What readings are made with: a catalogue, calls about entities of one type, its layout and the words."""
 
     def __init__(self, catalog: Catalog, layout: Layout, words: Words, entity_type: str) -> None:
         self.catalog, self.layout, self.words, self.entity_type = catalog, layout, words, entity_type
@@ -80,10 +80,10 @@ class Known:
 
     def named(self, keys: Sequence[tuple[str, int]]) -> list[Named]:
         """What each (type, id) key says of who it is just before now: entity -> probability."""
-        now, ids = self.reading.now, [key for _, key in keys]
-        found = {
-            key: orjson.loads(body) for key, until, body in self.reading.rows(statements.NAMES, ids) if now < until
-        }
+        now, seen, ids = self.reading.now, self.reading.seen, [key for _, key in keys]
+        self.reading.hold(ids)
+        rows = self.reading.rows(statements.NAMES, ids)
+        found = {key: orjson.loads(body) for key, built, until, body in rows if now < until and built <= seen}
         return [
             {int(entity): p for entity, p in found[key].items()} if key in found else self._name(kind, key)
             for kind, key in keys
@@ -151,8 +151,9 @@ class Known:
         """The packed histories of some keys, one after another, and how many have any."""
         self.reading.hold(keys)
         asked = list(keys)
-        blobs = {key: body for key, _, body in self.reading.rows(statements.PACKED, asked, self.scope.digest)}
-        newer = self.reading.rows(statements.NEWER, asked, self.scope.digest)
+        rows, seen = self.reading.rows(statements.HISTORY, asked, self.scope.digest), self.reading.seen
+        blobs = {row[0]: row[12] for row in rows if row[12] is not None}
+        newer = [row for row in rows if row[5] is not None and row[5] < seen]
         if newer:
             blobs |= self._renewed(blobs, newer)
         mine = [blobs[key] for key in asked if key in blobs]
@@ -166,10 +167,10 @@ class Known:
             by_key.setdefault(row[0], []).append(row)
         found = {}
         for key, rows in by_key.items():
-            if any(row[9] or row[8] for row in rows) or key not in blobs:
+            before: dict[int, Rows] = {}
+            if key in blobs and any(row[9] or row[8] for row in rows):
                 rows = self.reading.rows(statements.ROWS, [key])
-                before: dict[int, Rows] = {}
-            else:
+            elif key in blobs:
                 before = unpack(blobs[key], self.scope.layout)
             found[key] = packed_rows(key, rows, before, self.scope.layout, self.scope.words, self.reading.seen)
             self.kept.append((statements.KEEP_PACKED, (key, self.scope.digest, self.reading.seen, found[key])))
@@ -185,7 +186,8 @@ def packed_rows(
     key: int, rows: Iterable[tuple], before: Mapping[int, Rows], layout: Layout, words: Words, seen: int
 ) -> bytes:
     """The bytes of a key's rows (columns of `statements.ROWS`) with a stamp before a cut, joined to those
-    ``before``."""
+    ``before``.
+    """
     lives: dict[tuple[str, str], list[tuple]] = {}
     for row in rows:
         if row[5] < seen:
@@ -209,7 +211,8 @@ def packed_rows(
 
 def next_change(graph: Graph, now: int) -> int:
     """The first instant after ``now`` at which a key of a small graph may name somebody else though nothing new
-    is said."""
+    is said.
+    """
     instants = [FOREVER]
     for link, rows in graph.said.items():
         instants += rows["at"].tolist()

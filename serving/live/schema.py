@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Sequence,
     SmallInteger,
     String,
     Table,
@@ -43,10 +44,13 @@ def _instant(name: str, null: bool = False) -> Column:
 META = _table("meta", Column("name", String(40), primary_key=True), Column("value", Text, nullable=False))
 """What holds for the whole store: ``version``, ``workspace``, ``offset`` of its clock, ``synced``, ``people``, ..."""
 
+STAMPS = Sequence("stamps", metadata=METADATA, data_type=BigInteger)
+"""The last stamp given, where transactions overlap: a server has it, a file needs none."""
+
 CLOCK = _table(
     "clock", Column("one", SmallInteger, primary_key=True), _instant("stamp"), _instant("evidence"), _instant("feeds")
 )
-"""One row: the last stamp given, the last given to evidence, and the last at which a feed's coverage changed."""
+"""One row: the last stamp given (in a file), the last given to evidence, and to a change of what a feed covers."""
 
 KEYS = _table(
     "known_keys",

@@ -98,7 +98,8 @@ class SqliteStore(Store):
         event.listen(self.engine, "connect", _configured)
         event.listen(self.engine, "begin", lambda core: core.exec_driver_sql("BEGIN IMMEDIATE"))
         try:
-            make_tables(self.engine)
+            with self.engine.begin() as core:
+                make_tables(core)
         except Exception as error:
             if isinstance(error, StoreError):
                 raise

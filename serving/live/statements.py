@@ -11,11 +11,14 @@ FEEDS_TICK = "UPDATE clock SET feeds = ?"
 
 TYPES = "SELECT key_id, key_type FROM known_keys WHERE key_id IN ({keys})"
 NAMES = """
-    SELECT n.key_id, n.until, n.body FROM names n LEFT JOIN touched t ON t.key_id = n.key_id
-    WHERE n.key_id IN ({keys}) AND (t.stamp IS NULL OR t.stamp < n.built)"""
+    SELECT n.key_id, n.built, n.until, n.body FROM names n
+    WHERE n.key_id IN ({keys})
+    AND NOT EXISTS (SELECT 1 FROM touched t WHERE t.key_id IN (n.key_id, 0) AND t.stamp >= n.built)"""
 REACH = """
-    SELECT r.key_id, r.body FROM reach r LEFT JOIN touched t ON t.key_id = r.key_id
-    WHERE r.key_id IN ({keys}) AND (t.stamp IS NULL OR t.stamp < r.built)"""
+    SELECT r.key_id, r.body FROM reach r
+    WHERE r.key_id IN ({keys})
+    AND NOT EXISTS (SELECT 1 FROM touched t WHERE t.key_id IN (r.key_id, 0) AND t.stamp >= r.built)"""
+"""Touching 0, `store.EVERYTHING`, touches every key."""
 KEEP_NAMES = """
     INSERT INTO names (key_id, built, until, body) VALUES (?, ?, ?, ?)
     ON CONFLICT (key_id) DO UPDATE SET built = excluded.built, until = excluded.until, body = excluded.body
@@ -28,12 +31,13 @@ TOUCH = """
     INSERT INTO touched (key_id, stamp) VALUES (?, ?)
     ON CONFLICT (key_id) DO UPDATE SET stamp = excluded.stamp WHERE touched.stamp < excluded.stamp"""
 
-PACKED = "SELECT key_id, built, body FROM packed WHERE key_id IN ({keys}) AND layout = ?"
-NEWER = """
-    SELECT f.key_id, f.source, f.id, f.at, f.known_at, f.stamp, f.until, f.void, f.moved, f.again, f.rank, f.body
+HISTORY = """
+    SELECT k.key_id, f.source, f.id, f.at, f.known_at, f.stamp, f.until, f.void, f.moved, f.again, f.rank, f.body,
+           p.body
     FROM ({asked}) k LEFT JOIN packed p ON p.key_id = k.key_id AND p.layout = ?
-    JOIN facts f ON f.key_id = k.key_id AND f.stamp >= coalesce(p.built, 0)"""
-"""The rows of some keys that are not packed yet."""
+    LEFT JOIN facts f ON f.key_id = k.key_id AND f.stamp >= coalesce(p.built, 0)"""
+"""What is packed of some keys, beside each row of theirs that is not, or beside nothing: in one statement, so that both
+are of one instant."""
 ROWS = """
     SELECT f.key_id, f.source, f.id, f.at, f.known_at, f.stamp, f.until, f.void, f.moved, f.again, f.rank, f.body
     FROM facts f WHERE f.key_id IN ({keys})"""
@@ -44,10 +48,11 @@ KEEP_PACKED = """
 
 SAID = """
     SELECT id, known_at, key_id, other_id, at, stamp, until, void, state, confidence
-    FROM evidence WHERE key_id IN ({keys})"""
+    FROM evidence WHERE id IN (SELECT id FROM evidence WHERE key_id IN ({keys}))"""
 SAID_OF = """
     SELECT id, known_at, key_id, other_id, at, stamp, until, void, state, confidence
-    FROM evidence WHERE other_id IN ({keys})"""
+    FROM evidence WHERE id IN (SELECT id FROM evidence WHERE other_id IN ({keys}))"""
+"""With all that was said by the same ids: a revision may be about other keys."""
 
 JOURNAL = """
     INSERT INTO decisions (id, at, stamp, entity, erased, body) VALUES (?, ?, ?, ?, {false}, ?)
@@ -59,6 +64,7 @@ DECISION = "SELECT id, at, stamp, entity, erased, body FROM decisions WHERE id =
 NEW_TEXT = "INSERT INTO texts (digest, body) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING"
 TEXT = "SELECT body FROM texts WHERE digest = ?"
 NEW_KEY = "INSERT INTO known_keys (key_id, key_type, hash, stamp) VALUES (?, ?, ?, ?) ON CONFLICT (key_id) DO NOTHING"
+WORD = "SELECT code FROM words WHERE source = ? AND name = ? AND word = ?"
 NEW_WORD = "INSERT INTO words (source, name, word) VALUES (?, ?, ?) ON CONFLICT (source, name, word) DO NOTHING"
 FACT = """
     INSERT INTO facts (source, id, known_at, key_id, at, stamp, until, void, moved, again, loaded, rank, body)

@@ -1,7 +1,8 @@
 """What both live stores offer: reading at one cut, and writing that is durable when it is reported done.
 
-A *reading* sees the store as of one cut: what has an earlier stamp, all of it and nothing else. A *writing* gets a
-stamp of its own, later than that of every writing about the same keys that was reported done before.
+A *reading* is of one cut: all rows of the keys it holds that have an earlier stamp are there. Later ones may be there
+too, so whoever reads leaves out what has no earlier stamp. A *writing* gets a stamp of its own, later than that of
+every writing about the same keys that was reported done before, and than the cut of every reading that did not see it.
 """
 
 from abc import ABC, abstractmethod
@@ -10,19 +11,28 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select, text
 
 from serving.live import schema
 from serving.live.statements import Speech
 
 T = TypeVar("T")
+_NOTE = text(
+    "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+
+EVERYTHING = 0
+"""The key that stands for all keys: whoever writes about it is alone, and touching it makes every cached one old."""
+NUMBERS = -1
+"""The key that is held by whoever gives new numbers to words."""
 
 
 class StoreError(RuntimeError):
     """A live store that cannot be used as it is; the message says why and what helps."""
 
 
-class StoreAway(RuntimeError):
+class StoreAway(RuntimeError):  # noqa: N818  it says what is so, not whose mistake it is
     """The live store does not answer now, or not in time; it may later."""
 
 
@@ -38,16 +48,16 @@ class Reading(ABC):
 
     @abstractmethod
     def hold(self, keys: Iterable[int]) -> None:
-        """From here on nothing new becomes known of these keys before this reading ends, as far as it can see."""
+        """From here on all rows of these keys with a stamp before `seen` are there."""
 
     @property
     @abstractmethod
     def seen(self) -> int:
-        """The cut: all rows of held keys with an earlier stamp are there. Asked for once everything is held."""
+        """The cut, in UTC microseconds: later than the stamps of all that was done before the reading began."""
 
 
 class Writing(Reading):
-    """A reading that may also write, once it holds every key it writes about."""
+    """A reading that may also write, once it holds every key it writes about: nobody else writes about these then."""
 
     @property
     @abstractmethod
@@ -103,6 +113,11 @@ class Store(ABC):
     def close(self) -> None:
         """Finish what is under way and let go of everything."""
 
+    @property
+    @abstractmethod
+    def waiting(self) -> int:
+        """How many writings are not done yet."""
+
     def texts(self) -> dict[str, str]:
         """What `schema.META` says."""
         with self.engine.connect() as core:
@@ -117,20 +132,21 @@ def meta(core: Connection) -> dict[str, str]:
 def note(core: Connection, **values: object) -> None:
     """Put values into `schema.META`, in place of what it said."""
     for name, value in values.items():
-        core.execute(schema.META.delete().where(schema.META.c.name == name))
-        core.execute(insert(schema.META).values(name=name, value=str(value)))
+        core.execute(_NOTE, {"name": name, "value": str(value)})
 
 
-def make_tables(engine: Engine) -> None:
-    """Make what is missing; raises `StoreError` for a store whose tables are of another version."""
-    schema.METADATA.create_all(engine)
-    with engine.begin() as core:
-        found = meta(core).get("version")
-        if found is None:
-            note(core, version=schema.VERSION)
-            core.execute(insert(schema.CLOCK).values(one=1, stamp=0, evidence=0, feeds=0))
-        elif found != schema.VERSION:
-            raise StoreError(
-                f"the live store has tables of version {found}, and this is version {schema.VERSION}: "
-                "run `tieline sync`, then `tieline load --anew`"
-            )
+def make_tables(core: Connection) -> None:
+    """Make what is missing, in a transaction that nobody else makes tables in.
+
+    Raises `StoreError` for a store whose tables are of another version.
+    """
+    schema.METADATA.create_all(core)
+    found = meta(core).get("version")
+    if found is None:
+        note(core, version=schema.VERSION)
+        core.execute(insert(schema.CLOCK).values(one=1, stamp=0, evidence=0, feeds=0))
+    elif found != schema.VERSION:
+        raise StoreError(
+            f"the live store has tables of version {found}, and this is version {schema.VERSION}: "
+            "run `tieline sync`, then `tieline load --anew`"
+        )

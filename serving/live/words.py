@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from features.engine.live.layout import Layout
-from serving.live.statements import NEW_WORD
-from serving.live.store import Reading, Writing
+from serving.live.statements import NEW_WORD, WORD
+from serving.live.store import NUMBERS, Reading, Writing
 
 _ALL = "SELECT code, source, name, word FROM words WHERE code > ?"
 
@@ -39,8 +39,15 @@ class Words:
         ]
 
     def learn(self, writing: Writing, words: Iterable[tuple[str, str, str]]) -> None:
-        """Give numbers to words that have none yet. What this writing gives it remembers only once it is read."""
-        writing.run_many(NEW_WORD, [word for word in dict.fromkeys(words) if word not in self._codes])
+        """Give numbers to words that have none yet; what this writing gives is remembered only once it is read.
+
+        Asked for before the stamp. One writing at a time gives numbers, so that they rise with the commits and whoever
+        reads those after the last one misses none.
+        """
+        unknown = [word for word in dict.fromkeys(words) if word not in self._codes and not writing.rows(WORD, *word)]
+        if unknown:
+            writing.hold([NUMBERS])
+            writing.run_many(NEW_WORD, unknown)
 
     def code(self, source: str, name: str, word: str) -> int:
         """The number of a word; `KeyError` for one that has none."""
