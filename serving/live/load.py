@@ -1,38 +1,26 @@
-"""From the lake into the live store: its rows, keys, coverage, and every cache, so that the first call is as fast as the
-next. May be cut off at any point and begun again: what is there already is left as it is.
+"""From the lake into the live store: its rows, keys, coverage, and every cache, so that the first call is as fast as
+the next. May be cut off at any point and begun again: what is there already is left as it is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import orjson
-import pandas as pd
-import pyarrow as pa
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, select
 
-from features.conditions import duration
 from features.declare import Catalog
-from features.engine.columns import FOREVER
-from features.engine.decode import hashes
 from features.engine.live.layout import Layout
-from features.engine.live.packed import Rows, of_columns, pack
-from features.facts import Source, source
 from features.history import History, columns_read
-from features.identity.reach import Reach
 from features.lake import Lake, Snapshot
-from serving.live import feeds, schema, statements
-from serving.live.known import Ways
-from serving.live.nearby import rectangles
-from serving.live.store import Store, StoreError, Writing, note
+from serving.live import bulk, feeds, incoming, schema, statements
+from serving.live.append import touches
+from serving.live.nearby import Nearby
+from serving.live.store import EVERYTHING, Store, StoreError, Writing, note
+from serving.live.warm import Progress, warm
 from serving.live.words import Words
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many of it are done, and of how many."""
-
-_CHUNK = 20_000
-_FACT = statements.FACT + " ON CONFLICT (source, id, known_at, moved) DO NOTHING"
-_EVIDENCE = statements.EVIDENCE + " ON CONFLICT (id, known_at) DO NOTHING"
+_SOME = 1_000
+"""So many rows at a time into a store that answers meanwhile."""
+_SETTLED_EVERY = 500_000
 
 
 @dataclass(frozen=True)
@@ -57,235 +45,197 @@ def load(
     """Fill a store from a lake. ``now``: the lake's end -> what is now, for a store without a clock yet.
 
     Into a store that decisions were taken with, what is new in the lake comes with a stamp of now: nothing that was
-    decided before has seen it.
+    decided before has seen it. Raises `StoreError` for an empty lake, and for a store of another lake or of another
+    generation of its secret.
     """
     told = progress or _untold
     snapshot = lake.snapshot()
     if not snapshot.version:
         raise StoreError(f"the lake {lake.root} is empty: run `tieline simulate` or `tieline ingest` first")
-    history = History.load(lake, catalog, snapshot)
-    first = "fingerprint" not in store.texts()
+    first = check(store, lake, snapshot)
+    who = History.load(lake, catalog, snapshot, facts=False)
+    layout = Layout.of(catalog)
+    words = Words(layout)
+    before = {name: _count(store, name) for name in _tables(catalog)}
     if first:
-        _set_clock(store, now(history.end))
-    before = {table: _count(store, table) for table in (schema.FACTS, schema.EVIDENCE, schema.KEYS)}
-    words, layout = Words(Layout.of(catalog)), Layout.of(catalog)
-    _keys(store, lake, snapshot, first, told)
-    rows = {}
-    for name in (*columns_read(catalog), "evidence"):
+        store.set_clock(now(who.end) - store.machine_clock())
+        bulk.without_indexes(store)
+    loading = _Loading(store, lake, catalog, snapshot, words, first, told)
+    keys = loading.keys()
+    for name in before:
         if snapshot.files.get(name):
-            rows[name] = _rows(store, lake, name, snapshot, words, first, told)
-    with store.engine.begin() as core:
-        feeds.keep(core, dict(history.coverage), store.clock(), patience)
-        note(core, patience=patience)
-    store.write(lambda writing: writing.run(statements.FEEDS_TICK, writing.stamp)).result()
-    with store.reading() as reading:
-        words.refresh(reading)
+            loading.source(name)
     if first:
-        _caches(store, history, entity_type, layout, words, told)
-    else:
-        store.write(_forget_caches).result()
+        told("indexes", 0, 1)
+        bulk.with_indexes(store)
+        told("indexes", 1, 1)
     with store.engine.begin() as core:
-        note(
-            core,
-            fingerprint=snapshot.fingerprint,
-            generation=snapshot.generation if hasattr(snapshot, "generation") else 0,
+        feeds.keep(core, dict(who.coverage), store.clock(), patience)
+        note(core, patience=patience, workspace=lake.root.name, generation=snapshot.hindsight.generation)
+    store.write(lambda writing: writing.run(statements.FEEDS_TICK, writing.stamp)).result()
+    if first:
+        with store.reading() as reading:
+            words.refresh(reading)
+        warm(store, lake, snapshot, who, entity_type, layout, words, told)
+    with store.engine.begin() as core:
+        note(core, fingerprint=snapshot.fingerprint, version_of_lake=snapshot.version)
+    bulk.settle(store)
+    return Loaded({name: _count(store, name) - n for name, n in before.items()}, keys, snapshot.fingerprint)
+
+
+def check(store: Store, lake: Lake, snapshot: Snapshot) -> bool:
+    """Whether the store was never filled; raises `StoreError` where it was filled from something else."""
+    said = store.texts()
+    of = said.get("workspace", lake.root.name)
+    if of != lake.root.name:
+        raise StoreError(f"the live store is that of workspace '{of}', not of '{lake.root.name}': give another --store")
+    if int(said.get("generation", snapshot.hindsight.generation)) != snapshot.hindsight.generation:
+        raise StoreError(
+            "the secret of the keys was rotated since the live store was filled: run `tieline sync`, "
+            "then `tieline load --anew`"
         )
-    return Loaded(rows, _count(store, schema.KEYS) - before[schema.KEYS], snapshot.fingerprint)
+    return "fingerprint" not in said
 
 
-def _set_clock(store: Store, now: int) -> None:
-    store.set_clock(now - store.machine_clock())
+@dataclass(frozen=True)
+class _Loading:
+    """A load under way. ``first``: nobody asks the store yet, so that all can be from before its first stamp."""
 
+    store: Store
+    lake: Lake
+    catalog: Catalog
+    snapshot: Snapshot
+    words: Words
+    first: bool
+    told: Progress
 
-def _count(store: Store, table: object) -> int:
-    with store.engine.connect() as core:
-        return int(core.execute(select(func.count()).select_from(table)).scalar_one())  # type: ignore[arg-type]
+    def keys(self) -> int:
+        """How many keys are new to the store."""
+        before = _count(self.store, None)
+        table = self.lake.keys(self.snapshot)
+        size = incoming.CHUNK if self.first else 10 * _SOME
+        for start in range(0, table.num_rows, size):
+            part = table.slice(start, size)
+            columns = [part[name].to_pylist() for name in ("key_id", "key_type", "hash")]
 
+            def work(writing: Writing, columns: list[list] = columns) -> None:
+                stamp = 0 if self.first else writing.stamp
+                some = list(zip(*columns, [stamp] * len(columns[0]), strict=True))
+                bulk.add(writing, schema.KEYS, some)
 
-def _keys(store: Store, lake: Lake, snapshot: Snapshot, first: bool, told: Progress) -> None:
-    keys = lake.keys(snapshot)
-    columns = zip(keys["key_id"].to_pylist(), keys["key_type"].to_pylist(), keys["hash"].to_pylist(), strict=True)
-    for done, part in _chunks(list(columns)):
-        store.write(
-            lambda w, part=part: w.run_many(statements.NEW_KEY, [(*k, _stamp(w, first)) for k in part])
-        ).result()
-        told("keys", done, keys.num_rows)
+            self.store.write(work).result()
+            self.told("keys", min(start + size, table.num_rows), table.num_rows)
+        return _count(self.store, None) - before
 
+    def source(self, name: str) -> None:
+        """All rows of a source that the store has not yet."""
+        size = incoming.CHUNK if self.first else _SOME
+        learned: set[tuple[str, str]] = set()
+        settled = 0
+        for chunk, done, total in incoming.chunks(self.lake, name, self.snapshot, size):
+            new = [word for word in chunk.words() if word not in learned]
+            learned.update(new)
+            said = [word for column, text in new for word in self.words.of(name, {column: text})]
+            self.store.write(self._first(chunk, said) if self.first else self._later(chunk, said)).result()
+            if done - settled >= _SETTLED_EVERY:
+                bulk.settle(self.store)
+                settled = done
+            self.told(name, done, total)
 
-def _rows(store: Store, lake: Lake, name: str, snapshot: Snapshot, words: Words, first: bool, told: Progress) -> int:
-    table = lake.read(name, snapshot)
-    before = _count(store, schema.EVIDENCE if name == "evidence" else schema.FACTS)
-    made = _evidence_rows(table) if name == "evidence" else _fact_rows(table, source(name))
-    statement = _EVIDENCE if name == "evidence" else _FACT
-    done, waiting = 0, []
-    if name != "evidence":
-        heard = _heard(table, source(name), words)
-        store.write(lambda w: words.learn(w, heard)).result()
-    for row in made:
-        waiting.append(row)
-        if len(waiting) == _CHUNK:
-            done += _write(store, statement, waiting, first)
-            told(name, done, table.num_rows)
-            waiting = []
-    if waiting:
-        done += _write(store, statement, waiting, first)
-    told(name, done, table.num_rows)
-    return _count(store, schema.EVIDENCE if name == "evidence" else schema.FACTS) - before
+    def _first(self, chunk: incoming.Chunk, words: list[tuple[str, str, str]]) -> Callable[[Writing], None]:
+        found = chunk.rows()
 
+        def work(writing: Writing) -> None:
+            self.words.learn(writing, words)
+            bulk.add(writing, _table(chunk.source.name), found)
 
-def _write(store: Store, statement: str, rows: Sequence[tuple], first: bool) -> int:
-    """``rows`` have their stamp as sixth value."""
+        return work
 
-    def work(writing: Writing) -> None:
-        stamp = _stamp(writing, first)
-        writing.run_many(statement, [(*row[:5], stamp, *row[6:]) for row in rows])
+    def _later(self, chunk: incoming.Chunk, words: list[tuple[str, str, str]]) -> Callable[[Writing], None]:
+        """With a stamp of now: what is not there yet, and what ends rows that are there."""
+        evidence = chunk.source.name == "evidence"
+        all_rows, ends = chunk.rows(), chunk.ends()
 
-    store.write(work).result()
-    return len(rows)
-
-
-def _stamp(writing: Writing, first: bool) -> int:
-    return 0 if first else writing.stamp
-
-
-def _fact_rows(table: pa.Table, declared: Source) -> Iterator[tuple]:
-    again = pd.Series(table["id"].to_pandas()).duplicated(keep=False).to_numpy()
-    rank = hashes(table["id"])
-    for start in range(0, table.num_rows, _CHUNK):
-        part = table.slice(start, _CHUNK)
-        spine = _spine(part)
-        bodies = _bodies(part, declared)
-        for i, (id_, key, at, known, until) in enumerate(spine):
-            more = bool(again[start + i])
-            yield (
-                declared.name, id_, known, key, at, 0, until, False, False, more, True, int(rank[start + i]), bodies[i]
-            )  # fmt: skip
-
-
-def _evidence_rows(table: pa.Table) -> Iterator[tuple]:
-    rest = zip(*(table[name].to_pylist() for name in ("other_id", "state", "confidence")), strict=True)
-    for (id_, key, at, known, until), (other, state, confidence) in zip(_spine(table), rest, strict=True):
-        yield id_, known, key, other, at, 0, until, False, True, state, confidence
-
-
-def _spine(table: pa.Table) -> Iterator[tuple]:
-    """(id, key_id, at, known_at, until) of every row, instants in microseconds."""
-    times = (table[name].cast(pa.int64()).to_pylist() for name in ("at", "known_at", "until"))
-    return zip(table["id"].to_pylist(), table["key_id"].to_pylist(), *times, strict=True)
-
-
-def _bodies(table: pa.Table, declared: Source) -> list[bytes]:
-    names = sorted(c.name for c in declared.columns)
-    columns = []
-    for name in names:
-        column = table[name]
-        columns.append((column.cast(pa.int64()) if declared.column(name).kind == "time" else column).to_pylist())
-    dumps = orjson.dumps
-    return [
-        dumps({n: v for n, v in zip(names, row, strict=True) if v is not None}) for row in zip(*columns, strict=True)
-    ]
-
-
-def _heard(table: pa.Table, declared: Source, words: Words) -> list[tuple[str, str, str]]:
-    open_ones = [c.name for c in declared.columns if c.kind == "category" and c.values is None]
-    return [
-        word
-        for name in open_ones
-        for value in table[name].unique().drop_null().to_pylist()
-        for word in words.of(declared.name, {name: value})
-    ]
-
-
-def _caches(store: Store, history: History, entity_type: str, layout: Layout, words: Words, told: Progress) -> None:
-    """Everything at the cut 1: the rows of a first load have the stamp 0."""
-    rows: dict[int, dict[int, Rows]] = {}
-    for place, section in enumerate(layout.sections):
-        for key, some in of_columns(history.columns[section.source], section, words.code):
-            rows.setdefault(key, {})[place] = some
-    packed = ((key, layout.digest, 1, pack(key, layout, sections)) for key, sections in rows.items())
-    _kept(store, statements.KEEP_PACKED, packed, "packing keys", len(rows), told)
-    of_type = Ways.of(history.catalog, entity_type)
-    entities = history.entities_of[entity_type].tolist()
-    above = [history.parents(entity_type, parent) for parent in of_type.parents]
-    _kept(store, statements.KEEP_REACH, _reaches(history, entity_type, of_type, above), "reach", len(entities), told)
-    for parent in of_type.parents:
-        held = history.entities_of[parent]
-        _kept(
-            store, statements.KEEP_REACH, _reaches(history, parent, Ways(()), []), f"reach of {parent}", len(held), told
-        )
-    if entity_type in history.entities_of:
-        _kept(store, statements.KEEP_NAMES, _names(history, entity_type, store.clock()), "names", _named(history), told)
-
-
-def _reaches(history: History, kind: str, ways: Ways, above: Sequence[Reach]) -> Iterator[tuple]:
-    own = history.reach(kind)
-    for entity in history.entities_of[kind].tolist():
-        yield entity, 1, ways.pack(rectangles(own, entity), [rectangles(reach, entity) for reach in above])
-
-
-def _named(history: History) -> int:
-    return sum(len(keys) for keys in history.entities_of.values())
-
-
-def _names(history: History, entity_type: str, now: int) -> Iterator[tuple]:
-    """Whom each key of a type that leads to an entity names, and until when."""
-    ends = _changes(history, now)
-    for kind, keys in history.entities_of.items():
-        if kind != entity_type and entity_type not in history.catalog.above(kind):
-            continue
-        until = ends.reindex(keys, fill_value=FOREVER)
-        for key, end in zip(keys.tolist(), until.tolist(), strict=True):
-            named = history.naming.named_by(kind, key, entity_type, now, history_seen(history))
-            yield key, 1, end, orjson.dumps({str(entity): p for entity, p in named.items()})
-
-
-def history_seen(history: History) -> int:
-    """A cut after everything the lake knows."""
-    return FOREVER - 1
-
-
-def _changes(history: History, now: int) -> pd.Series:
-    """Per key the first instant after now at which it may name somebody else though nothing new is said."""
-    found: list[pd.Series] = []
-    for link, said in history.graph.said.items():
-        instants = [said["at"]] + ([said["at"] + duration(link.back)] if link.back else [])
-        found += [pd.Series(i[i >= now].to_numpy(), said["child"][i >= now]) for i in instants]
-        frame = history.graph.links.get(link)
-        if frame is not None:
-            found += [
-                pd.Series(frame[n][frame[n] >= now].to_numpy(), frame["child"][frame[n] >= now])
-                for n in ("at_from", "at_to")
+        def work(writing: Writing) -> None:
+            there = _there(writing, chunk)
+            new = [row for row in all_rows if _life(row, evidence) not in there]
+            new += [
+                end
+                for row, end in ends
+                if there.get(_life(row, evidence), 0) is None and _life(end, evidence) not in there
             ]
-    own = pd.concat([pd.Series(dtype=np.int64), *found]).groupby(level=0).min() + 1
-    for _ in history.catalog.key_types:
-        above = [
-            pd.Series(own.reindex(said["parent"]).to_numpy(), said["child"]).dropna()
-            for said in history.graph.said.values()
-        ]
-        own = pd.concat([own, *above]).groupby(level=0).min()
-    return own.astype(np.int64).clip(upper=FOREVER)
+            if not new:
+                return
+            touched = self._held(writing, new, evidence)
+            stamp = writing.stamp
+            self.words.learn(writing, words)
+            bulk.add(writing, _table(chunk.source.name), [_stamped(row, stamp, evidence) for row in new])
+            if evidence:
+                writing.run_many(statements.TOUCH, [(key, stamp) for key in sorted(touched)])
+                writing.run(statements.EVIDENCE_TICK, stamp)
+
+        return work
+
+    def _held(self, writing: Writing, new: list[tuple], evidence: bool) -> set[int]:
+        """The keys whose names or reach change; they, and all that is written about, are held."""
+        if not evidence:
+            writing.hold({key for row in new for key in (row[3], row[11])})
+            return set()
+        ends = {key for row in new for key in (row[2], row[3])}
+        writing.hold(ends)
+        types = dict(writing.rows(statements.TYPES, sorted(ends)))
+        pairs = [(row[2], row[3]) for row in new if row[2] in types and row[3] in types]
+        touched: set[int] = set()
+        while not (found := self._touches(writing, pairs, types)) <= touched:
+            writing.hold(found - touched)
+            touched |= found
+        return touched
+
+    def _touches(self, writing: Writing, pairs: list[tuple[int, int]], types: dict[int, str]) -> set[int]:
+        try:
+            return touches(Nearby(writing, self.catalog), pairs, types)
+        except ValueError:
+            return {EVERYTHING}  # to find what hangs together takes longer than to make all anew
 
 
-def _kept(store: Store, statement: str, rows: Iterator[tuple], what: str, n: int, told: Progress) -> None:
-    waiting, done = [], 0
-    for row in rows:
-        waiting.append(row)
-        if len(waiting) == 5_000:
-            store.write(lambda w, part=waiting: w.run_many(statement, part)).result()
-            done, waiting = done + len(waiting), []
-            told(what, done, n)
-    store.write(lambda w, part=waiting: w.run_many(statement, part)).result()
-    told(what, done + len(waiting), n)
+def _life(row: tuple, evidence: bool) -> tuple[str, int]:
+    """(id, known_at) of a row."""
+    return (row[0], row[1]) if evidence else (row[1], row[2])
 
 
-def _forget_caches(writing: Writing) -> None:
-    for table in (schema.PACKED, schema.REACH, schema.NAMES):
-        writing.core.execute(table.delete())
+def _stamped(row: tuple, stamp: int, evidence: bool) -> tuple:
+    """A row with its stamp; of facts also as one whose id may have been there, so that its key is packed anew."""
+    if evidence:
+        return (*row[:5], stamp, *row[6:])
+    return (*row[:5], stamp, *row[6:9], True, *row[10:])
 
 
-def _chunks(rows: list[tuple]) -> Iterator[tuple[int, list[tuple]]]:
-    for start in range(0, len(rows), _CHUNK):
-        yield min(start + _CHUNK, len(rows)), rows[start : start + _CHUNK]
+def _there(writing: Writing, chunk: incoming.Chunk) -> dict[tuple[str, int], int | None]:
+    """(id, known_at) -> until, of the rows the store has of a chunk's ids."""
+    table = _table(chunk.source.name)
+    asked = select(table.c.id, table.c.known_at, table.c.until).where(table.c.id.in_(sorted(set(chunk.ids()))))
+    if table is schema.FACTS:
+        asked = asked.where(schema.FACTS.c.source == chunk.source.name, ~schema.FACTS.c.moved)
+    found = writing.core.execute(asked).tuples()
+    return {(id_, known): until for id_, known, until in found}
+
+
+def _tables(catalog: Catalog) -> tuple[str, ...]:
+    return (*columns_read(catalog), "evidence")
+
+
+def _table(name: str) -> Table:
+    return schema.EVIDENCE if name == "evidence" else schema.FACTS
+
+
+def _count(store: Store, name: str | None) -> int:
+    """How many rows of a source the store has; of none: how many keys."""
+    table = schema.KEYS if name is None else _table(name)
+    asked = select(func.count()).select_from(table)
+    if table is schema.FACTS:
+        asked = asked.where(schema.FACTS.c.source == name)
+    with store.engine.connect() as core:
+        return int(core.execute(asked).scalar_one())
 
 
 def _untold(what: str, done: int, of: int) -> None:
