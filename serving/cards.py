@@ -168,12 +168,12 @@ def _decisions(engine: Engine, entity: int) -> list[dict[str, Any]]:
     table, outcomes = schema.DECISIONS.c, schema.OUTCOMES.c
     query = select(table.id, table.at, table.body).where(table.entity == entity, ~table.erased)
     with engine.store.engine.connect() as core:
-        rows = core.execute(query.order_by(table.at.desc()).limit(_SHOWN)).tuples().all()
+        rows = core.execute(query.order_by(table.at.desc()).limit(_SHOWN)).all()
         ids = [row[0] for row in rows]
         told = select(outcomes.decision, outcomes.action, outcomes.response).where(outcomes.decision.in_(ids))
         came: dict[tuple[str, str], str] = {
             (decision, action): response
-            for decision, action, response in core.execute(told.order_by(outcomes.stamp)).tuples()
+            for decision, action, response in core.execute(told.order_by(outcomes.stamp))
         }
     found = []
     for decision, at, body in rows:

@@ -276,7 +276,7 @@ class Engine:
         keys = schema.KEYS.c
         with self.store.engine.connect() as core:
             first = select(keys.key_type, func.min(keys.key_id)).group_by(keys.key_type)
-            some = [(kind, int(key)) for kind, key in core.execute(first).tuples()]
+            some = [(kind, int(key)) for kind, key in core.execute(first)]
             two = select(keys.key_id).where(keys.key_type == self.entity).limit(2)
             pair = [(self.entity, int(key)) for key in core.execute(two).scalars()]
         channel, ready = self.resources.actions.actions[0].channels[0], self.ready

@@ -139,4 +139,4 @@ def _outcomes(engine: Engine, decision_id: str) -> list[dict[str, object]]:
     table = schema.OUTCOMES.c
     query = select(table.action, table.response, table.at).where(table.decision == decision_id).order_by(table.stamp)
     with engine.store.engine.connect() as core:
-        return [{"action": a, "response": r, "at": instant(at)} for a, r, at in core.execute(query).tuples()]
+        return [{"action": a, "response": r, "at": instant(at)} for a, r, at in core.execute(query)]

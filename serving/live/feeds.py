@@ -88,7 +88,7 @@ class Feeds:
 
 def keep(core: Connection, coverage: dict[str, Coverage], now: int, patience: int) -> None:
     """Put down what a lake covers: a source whose last interval ends within the patience before now is live."""
-    held = set(core.execute(select(schema.COVERAGE.c.source, schema.COVERAGE.c.low)).tuples())
+    held = set(core.execute(select(schema.COVERAGE.c.source, schema.COVERAGE.c.low)))
     for source, intervals in coverage.items():
         for i, (low, high) in enumerate(intervals):
             live = i == len(intervals) - 1 and high + patience >= now

@@ -167,8 +167,8 @@ class _Loading:
             if not new:
                 return
             touched = self._held(writing, new, evidence)
-            stamp = writing.stamp
             self.words.learn(writing, words)
+            stamp = writing.stamp
             bulk.add(writing, _table(chunk.source.name), [_stamped(row, stamp, evidence) for row in new])
             if evidence:
                 writing.run_many(statements.TOUCH, [(key, stamp) for key in sorted(touched)])
@@ -216,7 +216,7 @@ def _there(writing: Writing, chunk: incoming.Chunk) -> dict[tuple[str, int], int
     asked = select(table.c.id, table.c.known_at, table.c.until).where(table.c.id.in_(sorted(set(chunk.ids()))))
     if table is schema.FACTS:
         asked = asked.where(schema.FACTS.c.source == chunk.source.name, ~schema.FACTS.c.moved)
-    found = writing.core.execute(asked).tuples()
+    found = writing.core.execute(asked)
     return {(id_, known): until for id_, known, until in found}
 
 

@@ -126,7 +126,7 @@ class Store(ABC):
 
 def meta(core: Connection) -> dict[str, str]:
     """What `schema.META` says, as seen by a connection."""
-    return dict(core.execute(select(schema.META.c.name, schema.META.c.value)).tuples().all())
+    return dict(core.execute(select(schema.META.c.name, schema.META.c.value)).all())
 
 
 def note(core: Connection, **values: object) -> None:
