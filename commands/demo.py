@@ -45,22 +45,34 @@ def demo(
 
 def _decisions(customers: list[str], asked: int = 300) -> None:
     """Ask for a spread of customers and somebody nobody knows; show the most at risk, the middle and the stranger."""
+    import asyncio
+    from tempfile import TemporaryDirectory
+
     from serving.engine import Engine
+    from serving.filling import filled
     from serving.resources import open_resources
-    from serving.schemas import ChurnScored, DecisionRequest, Key
+    from serving.schemas import ChurnScored, DecisionAnswer, DecisionRequest, Key
     from serving.settings import Settings
+    from serving.watch.metrics import Metrics
 
-    settings = Settings(home=home(), tracking_uri=tracking_uri(), workspace=None, as_of="lake")
-    engine = Engine.load(settings, open_resources(settings))
-
-    def ask(kind: str, value: str) -> "DecisionAnswer":
-        return engine.answer(DecisionRequest(keys=[Key(type=kind, value=value)], channel="call_center"))
+    async def ask_all(who: list[tuple[str, str]]) -> list[DecisionAnswer]:
+        asked = [DecisionRequest(keys=[Key(type=kind, value=value)], channel="call_center") for kind, value in who]
+        return [DecisionAnswer.model_validate_json(await engine.decide(one)) for one in asked]
 
     chosen = customers[:: max(1, len(customers) // asked)]
-    answers = [(name, ask("customer", name)) for name in chosen]
+    with TemporaryDirectory() as folder:
+        # A store of its own: in the one a service answers from, it may be much later than the lake's end by now.
+        settings = Settings(home=home(), tracking_uri=tracking_uri(), store=f"{folder}/live.db", as_of="lake")
+        resources = open_resources(settings)
+        engine = Engine.open(settings, resources, filled(settings, resources), Metrics())
+        try:
+            *known, unknown = asyncio.run(ask_all([*(("customer", name) for name in chosen), ("cookie", "never-seen")]))
+        finally:
+            engine.close()
+    answers = list(zip(chosen, known, strict=True))
     risks = {name: max(a.churn.curve.values()) for name, a in answers if isinstance(a.churn, ChurnScored)}
     scored = sorted(((n, a) for n, a in answers if n in risks), key=lambda pair: -risks[pair[0]])
-    shown = [*scored[:4], *scored[len(scored) // 2 :][:2], ("an unknown cookie", ask("cookie", "never-seen-before"))]
+    shown = [*scored[:4], *scored[len(scored) // 2 :][:2], ("an unknown cookie", unknown)]
     table = Table("who", "leaves within", "why (percentage points of the risk)", "what to do (worth)", show_lines=True)
     for name, answer in shown:
         table.add_row(name, *_cells(answer))

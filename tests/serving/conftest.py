@@ -2,18 +2,15 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr
-from io import StringIO
 from pathlib import Path
 
 import pytest
 
 sys.path.append(str(Path(__file__).parent))
 
-from running import Service, running, wait_until_ready
-from small_operator import Operator, make
-
-from serving.app import create_app
+from opened_engine import Opened, fill, opened
+from running import Service, serving
+from small_operator import Operator, home_of, make
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +20,26 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
 
 @pytest.fixture(scope="session")
 def service(operator: Operator) -> Iterator[Service]:
-    printed = StringIO()
-    with redirect_stderr(printed):
-        app = create_app(operator.settings)
-    key = printed.getvalue().split()[-1]
-    with running(app) as client:
-        wait_until_ready(client)
-        yield Service(operator, client, {"X-API-Key": key})
+    """For questions: nobody tells it anything, so that it knows what the lake holds."""
+    with serving(operator, operator.settings) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def told(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """For everything else: tests tell it events and outcomes, each about people of its own."""
+    with serving(operator, home_of(operator, tmp_path_factory.mktemp("told"))) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def filled(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A live store filled from the operator's lake, where it is the end of the lake."""
+    return fill(tmp_path_factory.mktemp("filled") / "live.db", operator, operator.history.end)
+
+
+@pytest.fixture(scope="session")
+def still(operator: Operator, filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    """An engine at the end of the lake, for questions alone."""
+    with opened(operator.settings, filled, operator.history.end, tmp_path_factory.mktemp("still")) as engine:
+        yield engine

@@ -43,6 +43,15 @@ class Operator:
     records: tuple[TrainRecord, ...]
 
     @property
+    def lake(self) -> Lake:
+        """The operator's lake."""
+        return Lake(load_workspace().lake_folder(self.settings.home))
+
+    def id_of(self, key_type: str, key: str) -> int:
+        """The id of a key."""
+        return self.keyring.key_id(key_type, key)
+
+    @property
     def active(self) -> list[str]:
         """CRM ids of the customers who are active at the end and do not object to profiling, in order."""
         return [name for name, objects in self.present if not objects]
@@ -81,10 +90,14 @@ class Operator:
         """The first active customer who has a key of each type."""
         return next(c for c in self.active if set(key_types) <= self.keys[c].keys())
 
-    def vector(self, customer: str) -> pd.DataFrame:
-        """All features of a customer at the end of the lake."""
-        entity = np.array([self.keyring.key_id("customer", customer)])
-        return self.history.frame("customer", entity, np.array([self.history.end]), self.history.catalog.features)
+    @cached_property
+    def left(self) -> list[int]:
+        """Ids of the customers who left before the end and do not object to profiling."""
+        known = self.history.entities_of["customer"]
+        ends = np.full(len(known), self.history.end)
+        gone = ~self.history.eligible(self.history.catalog.task("churn"), known, ends)
+        gone &= ~objects(self.history, "customer", known, ends)
+        return known[gone].tolist()
 
 
 def make(home: Path) -> Operator:
@@ -99,12 +112,12 @@ def make(home: Path) -> Operator:
 
 
 def home_of(operator: Operator, folder: Path) -> Settings:
-    """A copy of the operator's lake and keys in another home, served by the same model store."""
+    """A copy of the operator's lake and secret in another home, served by the same model store."""
     home = folder / "home"
     shutil.copytree(
         operator.settings.home,
         home,
-        ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts", "api_keys.json", "champions"),
+        ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts", "api_keys.json", "champions", "live"),
     )
     return Settings(home=home, tracking_uri=operator.settings.models)
 

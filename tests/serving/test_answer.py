@@ -3,17 +3,17 @@
 from features.facts import CHANNELS
 from features.workspace import load_workspace
 from models.nba.load import load
-from serving.answer import why
-from serving.decide import Offer
+from serving.deciding.answer import why
+from serving.deciding.decide import PARTS, Offer
 
 WORKSPACE = load_workspace()
 ACTIONS = load(WORKSPACE.folder / "actions.yaml", {f.name: f.kind for f in WORKSPACE.catalog.features}, CHANNELS)
 
 
 def offer(action: str, need: float | None, stays: float, **parts: float) -> Offer:
-    terms = {"worth": 0.0, "needs": 0.0, "stay": 0.0, "cost": 0.0, "discount": 0.0, **parts}
+    terms = tuple(parts.get(name, 0.0) for name in PARTS)
     chosen = next(a for a in ACTIONS.choices if a.id == action)
-    return Offer(chosen, sum(terms.values()), terms, need, stays, slot=1, propensity=1.0)
+    return Offer(chosen, sum(terms), terms, need, stays, slot=1, propensity=1.0)
 
 
 def test_each_term_is_said_with_its_reason() -> None:

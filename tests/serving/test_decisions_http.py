@@ -1,16 +1,17 @@
 """`POST /v1/decisions` over a real server, lake and models."""
 
-from datetime import datetime
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from running import Service
 
-from features.objection import objects
 from models import bundle
 from models.registry import Registry
-from serving.settings import instant
+from serving.schemas import DecisionAnswer
+from serving.settings import micros
 
+HOUR = 3_600_000_000
 BODY = {"keys": [{"type": "customer", "value": "C000001"}], "channel": "app"}
 
 
@@ -30,19 +31,22 @@ def test_a_bearer_token_opens_too(service: Service) -> None:
 
 
 def test_a_customer_gets_what_the_champions_say_of_their_vector(service: Service) -> None:
-    customer = service.operator.active[0]
-    answer = service.ask(("customer", customer)).json()
-    registry = Registry(service.operator.settings.models)
-    vector = service.operator.vector(customer)
-    predicted = {}
+    customer, history = service.operator.active[0], service.operator.history
+    answer = DecisionAnswer.model_validate_json(service.ask(("customer", customer)).content)
+    now, seen = micros(answer.cuts.windows_end), micros(answer.cuts.visible_to)
+    with service.engine.store.reading() as reading:
+        known = replace(history, coverage=service.engine.feeds.covered(reading).coverage)
+    entity = np.array([service.operator.id_of("customer", customer)])
+    vector = known.frame("customer", entity, np.array([now]), history.catalog.features, np.array([seen]))
+    registry, predicted = Registry(service.operator.settings.models), {}
     for name in ("churn", "needs"):
         version, path = registry.champion(name)
         model = bundle.load(path)
         predicted[name] = model.predict(vector[list(model.features)])
-        assert answer["model"][name] == {"version": version, "id": model.id}
-    assert list(answer["churn"]["curve"]) == ["30", "60", "90"]
-    assert list(answer["churn"]["curve"].values()) == predicted["churn"]["leaves"][0].tolist()
-    needs = {n["need"]: n["probability"] for n in answer["needs"]}
+        assert (answer.model[name].version, answer.model[name].id) == (version, model.id)
+    assert list(answer.churn.curve) == ["30", "60", "90"]
+    assert list(answer.churn.curve.values()) == predicted["churn"]["leaves"][0].tolist()
+    needs = {n.need: n.probability for n in answer.needs}
     assert needs == {need: p[0, -1] for need, p in predicted["needs"].items()}
     assert list(needs.values()) == sorted(needs.values(), reverse=True)
 
@@ -75,12 +79,13 @@ def test_an_answer_is_whole_and_its_parts_agree(service: Service) -> None:
     assert explained, "nobody's score had a reason"
 
 
-def test_both_cuts_are_in_the_answer(service: Service) -> None:
-    cuts = service.ask(("customer", service.operator.active[0])).json()["cuts"]
-    assert {name: datetime.fromisoformat(text) for name, text in cuts.items()} == {
-        "windows_end": instant(service.operator.history.end),
-        "visible_to": instant(service.operator.history.end),
-    }
+def test_the_store_runs_on_from_the_end_of_the_lake_and_both_cuts_are_in_the_answer(service: Service) -> None:
+    before = service.now
+    cuts = DecisionAnswer.model_validate_json(service.ask(("customer", service.operator.active[0])).content).cuts
+    assert service.operator.history.end < before <= micros(cuts.windows_end) <= service.now
+    assert service.operator.history.end < micros(cuts.visible_to) <= service.now
+    assert service.now < service.operator.history.end + HOUR
+    assert cuts.silent == []
 
 
 def test_every_key_of_a_customer_gives_the_same_decision(service: Service) -> None:
@@ -134,15 +139,11 @@ def test_an_unknown_cookie_beside_a_known_key_changes_nothing(service: Service) 
 
 
 def test_a_customer_who_has_left_has_no_risk_of_leaving(service: Service) -> None:
-    known = service.operator.history.entities_of["customer"]
-    task = service.operator.history.catalog.task("churn")
-    ends = np.full(len(known), service.operator.history.end)
-    kept = service.operator.history.eligible(task, known, ends)
-    gone = set(known[~kept & ~objects(service.operator.history, "customer", known, ends)].tolist())
+    gone = set(service.operator.left)
     names = service.operator.evidence.filter(
         [t == "customer" for t in service.operator.evidence["other_type"].to_pylist()]
     )
-    customer = next(n for n in names["other"].to_pylist() if service.operator.keyring.key_id("customer", n) in gone)
+    customer = next(n for n in names["other"].to_pylist() if service.operator.id_of("customer", n) in gone)
     body = service.ask(("customer", customer)).json()
     assert body["match"]["state"] == "identified"
     assert (body["churn"]["status"], body["needs"], body["reasons"]) == ("not_applicable", None, [])
@@ -169,7 +170,7 @@ def test_a_customer_who_has_left_has_no_risk_of_leaving(service: Service) -> Non
         ({**BODY, "keys": [{"type": "customer", "value": 7}]}, "body.keys.0.value", "valid string"),
         ({**BODY, "keys": [*BODY["keys"], {"type": "email", "value": "n"}]}, "body.keys.1.value", "name@domain"),
         ({**BODY, "keys": BODY["keys"] * 21}, "body.keys", "at most 20 items"),
-        ([], "body", "valid dictionary"),
+        ([], "body", "should be an object"),
     ],
 )
 def test_a_bad_request_is_told_which_field_and_what_would_be_right(

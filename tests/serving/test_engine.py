@@ -1,21 +1,22 @@
-"""The engine alone: who gets an action that asks for nothing, and where windows end when feeds do not end at once."""
+"""The engine alone: who gets an action that asks for nothing, and what an answer reads at which cuts."""
 
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
+from opened_engine import MINUTE, Opened, StillStore, fill, opened
 from small_operator import Operator
 
+from features.conditions import DAY
 from features.facts import CHANNELS
+from features.history import History
 from features.workspace import load_workspace
 from models.nba.load import load
-from serving.engine import Engine
-from serving.resources import open_resources
-from serving.schemas import DecisionAnswer, DecisionRequest
+from serving.deciding.vector import Vector
 from serving.settings import instant
 
-MINUTE = 60_000_000
 FOR_ALL = """
   - id: for_all
     kind: care
@@ -35,77 +36,80 @@ FOR_ALL = """
 
 
 @pytest.fixture(scope="module")
-def engine(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    workspace = load_workspace()
-    path = tmp_path_factory.mktemp("actions") / "actions.yaml"
+def generous(operator: Operator, filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    """An engine with actions of the greatest worth for everybody."""
+    workspace, folder = load_workspace(), tmp_path_factory.mktemp("actions")
+    path = folder / "actions.yaml"
     path.write_text((workspace.folder / "actions.yaml").read_text() + FOR_ALL)
-    actions = load(path, {f.name: f.kind for f in workspace.catalog.features}, CHANNELS)
-    return Engine.load(operator.settings, replace(open_resources(operator.settings), actions=actions))
+    changed = {"actions": load(path, {f.name: f.kind for f in workspace.catalog.features}, CHANNELS)}
+    changed["rules"] = path.read_bytes()
+    with opened(operator.settings, filled, operator.history.end, folder, **changed) as engine:
+        yield engine
 
 
-def best(engine: Engine, *keys: str, channel: str = "web") -> str:
-    body = {"keys": [{"type": "customer", "value": key} for key in keys], "channel": channel, "limit": 1}
-    return engine.answer(DecisionRequest.model_validate(body)).actions[0].action
+def best(engine: Opened, *customers: str, channel: str = "web") -> str:
+    return engine.ask(*(("customer", name) for name in customers), channel=channel, limit=1).actions[0].action
 
 
-def test_nothing_but_service_is_done_for_an_unknown_visitor(engine: Engine) -> None:
-    assert best(engine, "nobody") == "say_who_you_are"
+def test_nothing_but_service_is_done_for_an_unknown_visitor(generous: Opened) -> None:
+    assert best(generous, "nobody") == "say_who_you_are"
 
 
-def test_what_is_not_known_of_a_visitor_does_not_pass_for_a_healthy_line(engine: Engine, operator: Operator) -> None:
-    assert best(engine, "nobody", channel="app") == "say_who_you_are"
-    assert "for_healthy_lines" in {best(engine, customer, channel="app") for customer in operator.active[:20]}
+def test_what_is_not_known_of_a_visitor_does_not_pass_for_a_healthy_line(generous: Opened, operator: Operator) -> None:
+    assert best(generous, "nobody", channel="app") == "say_who_you_are"
+    assert "for_healthy_lines" in {best(generous, customer, channel="app") for customer in operator.active[:20]}
 
 
-def test_nothing_but_service_is_done_while_it_is_open_which_customer_it_is(engine: Engine, operator: Operator) -> None:
+def test_nothing_but_service_is_done_while_it_is_open_which_customer_it_is(
+    generous: Opened, operator: Operator
+) -> None:
     one, other = operator.active[:2]
-    assert best(engine, one) == best(engine, other) == "for_all"
-    assert best(engine, one, other) == "say_who_you_are"
+    assert best(generous, one) == best(generous, other) == "for_all"
+    assert best(generous, one, other) == "say_who_you_are"
 
 
-def test_the_same_question_gets_the_same_answer(engine: Engine, operator: Operator) -> None:
-    body = {"keys": [{"type": "customer", "value": operator.active[0]}], "channel": "web"}
-    first, second = (engine.answer(DecisionRequest.model_validate(body)).model_dump() for _ in range(2))
-    assert first.pop("decision_id") != second.pop("decision_id")
-    assert first == second
+def test_the_same_question_gets_the_same_answer(still: Opened, operator: Operator) -> None:
+    first, second = (still.ask(("customer", operator.active[0])) for _ in range(2))
+    assert first.decision_id != second.decision_id
+    apart = {"decision_id", "cuts"}  # each is written down, and what is written later is seen at a later cut
+    assert first.model_dump(exclude=apart) == second.model_dump(exclude=apart)
 
 
-def ask(engine: Engine, customer: str) -> DecisionAnswer:
-    body = {"keys": [{"type": "customer", "value": customer}], "channel": "web"}
-    return engine.answer(DecisionRequest.model_validate(body))
+def told(history: History, entity: int, now: int, seen: int, vector: Vector) -> dict[str, object]:
+    """What a history in memory says of an entity, in the form of a vector."""
+    row = history.frame("customer", np.array([entity]), np.array([now]), vector.space.features, np.array([seen]))
+    return {name: bits(None if row[name].isna()[0] else row[name][0]) for name in vector.space.names}
 
 
-@pytest.mark.parametrize("source", ["journey", "faults", "usage", "profile"])
-def test_a_feed_that_is_a_minute_ahead_of_the_others_changes_no_score(
-    engine: Engine, operator: Operator, source: str
+def said(vector: Vector) -> dict[str, object]:
+    return {name: bits(vector.value(name)) for name in vector.space.names}
+
+
+def bits(value: object) -> object:
+    return value if value is None or isinstance(value, str) else np.float32(value).tobytes()
+
+
+def test_the_vector_of_every_customer_has_the_bits_of_the_lake(still: Opened, operator: Operator) -> None:
+    for entity in operator.history.entities_of["customer"].tolist():
+        read = still.read(("customer", entity))
+        if read.person.objects or read.match.state != "identified":
+            continue
+        expected = told(read.history(operator.history), entity, read.now, read.seen, read.person.vector)
+        assert said(read.person.vector) == expected
+
+
+@pytest.mark.parametrize("ago", [MINUTE, DAY, 100 * DAY])
+def test_before_the_end_of_the_lake_nothing_is_seen_of_what_came_later(
+    operator: Operator, tmp_path: Path, ago: int
 ) -> None:
-    end = operator.history.end
-    *earlier, (start, last) = operator.history.coverage[source]
-    assert last == end
-    coverage = operator.history.coverage | {source: (*earlier, (start, end + MINUTE))}
-    ahead = ask(replace(engine, history=replace(operator.history, coverage=coverage)), operator.active[0])
-    level = ask(engine, operator.active[0])
-    assert (ahead.churn, ahead.needs, ahead.reasons) == (level.churn, level.needs, level.reasons)
-    assert (ahead.cuts.windows_end, ahead.cuts.visible_to) == (instant(end), instant(end + MINUTE))
-
-
-def test_by_the_clock_windows_end_where_the_lake_does_and_all_that_is_known_is_seen(
-    engine: Engine, operator: Operator
-) -> None:
-    today = replace(engine, settings=engine.settings.model_copy(update={"as_of": "now"}))
-    before = datetime.now(UTC)
-    answer = ask(today, operator.active[0])
-    assert answer.cuts.windows_end == instant(operator.history.end)
-    assert before <= answer.cuts.visible_to <= datetime.now(UTC)
-    model = engine.resources.champions.churn.model
-    features = [f for f in operator.history.catalog.features if f.name in model.features]
-    entity, end = np.array([operator.keyring.key_id("customer", operator.active[0])]), np.array([operator.history.end])
-    row = operator.history.frame("customer", entity, end, features, seen=np.array([2**62]))
-    assert list(answer.churn.curve.values()) == model.predict(row[list(model.features)])["leaves"][0].tolist()
-
-
-def test_before_the_end_of_the_lake_windows_end_at_the_instant_asked_for(engine: Engine, operator: Operator) -> None:
-    earlier = instant(operator.history.end - MINUTE)
-    past = replace(engine, settings=engine.settings.model_copy(update={"as_of": earlier.isoformat()}))
-    cuts = ask(past, operator.active[0]).cuts
-    assert (cuts.windows_end, cuts.visible_to) == (earlier, earlier)
+    then = operator.history.end - ago
+    with opened(operator.settings, fill(tmp_path / "then.db", operator, then), then, tmp_path / "copy") as past:
+        cuts = past.ask(("customer", operator.active[0])).cuts
+        assert cuts.windows_end == instant(then)
+        assert abs(cuts.visible_to - instant(then)) < abs(instant(MINUTE) - instant(0))
+        for name in operator.active[:40]:
+            entity = operator.id_of("customer", name)
+            read = past.read(("customer", entity))
+            if read.match.state == "identified" and not read.person.objects:
+                expected = told(read.history(operator.history), entity, read.now, read.seen, read.person.vector)
+                assert said(read.person.vector) == expected

@@ -3,7 +3,7 @@
 import pytest
 
 from features.declare import Feature
-from serving.words import fact, said
+from serving.deciding.words import fact, said
 
 COUNT = Feature("journey", "count", window="30d", meaning="calls in 30 days")
 SINCE = Feature("sla", "since_last", where={"breached": True}, meaning="since a promise was broken")
