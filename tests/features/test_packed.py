@@ -17,7 +17,7 @@ from features.history import History
 from features.identity.reach import Reach
 
 LAYOUT = Layout.of(CATALOG)
-SECTIONS = LAYOUT.of_customers(CATALOG)
+SECTIONS = LAYOUT.of_customers
 ENTITIES = {"customer": (1, 2, 99), "line": (11, 12), "cookie": (21,)}
 
 
