@@ -1,134 +1,38 @@
 """The live store in a PostgreSQL database: for any number of processes, which all use the same role.
 
-How transactions that overlap agree on a cut. A writing takes a lock on every key it writes about, then its stamp from
-the database's clock, and gives the locks back with its commit. A reading takes its cut first; then, key by key, it asks
-for a lock and gives it back at once. When that is granted, whoever wrote about the key with a stamp before the cut has
-committed, and whoever comes later gets a later stamp. So readings keep nobody waiting, and wait with nothing in hand.
+How their readings and writings agree on a cut says `overlapping`.
 """
 
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, create_engine, event, make_url
+from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as NoneFree
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from serving.live.overlapping import MACHINE, OFFSET, OverlappingReading, OverlappingWriting
 from serving.live.statements import POSTGRES
-from serving.live.store import EVERYTHING, Reading, Store, StoreAway, StoreError, Work, Writing, make_tables, meta, note
+from serving.live.store import Reading, Store, StoreAway, StoreError, Work, make_tables, meta, note
 
 T = TypeVar("T")
-_MACHINE = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-_OFFSET = "coalesce((SELECT value::bigint FROM meta WHERE name = 'offset'), 0)"
-_BEGIN = f"SELECT c.now, greatest(c.now, s.last_value + 1) FROM (SELECT {_MACHINE} + {_OFFSET} AS now) c, stamps s"
-"""Now, and a cut after all stamps given."""
-_STAMP = f"""
-    WITH c AS MATERIALIZED (SELECT {_MACHINE} + {_OFFSET} AS now, nextval('stamps') AS next)
-    SELECT CASE WHEN now > next THEN setval('stamps', now) ELSE next END FROM c"""
-"""The clock; the last stamp and one where the clock stands still or was set back."""
-_PASS = """
-    SELECT CASE WHEN pg_advisory_lock_shared(k) IS NOT NULL THEN pg_advisory_unlock_shared(k) END
-    FROM unnest(%s::bigint[]) k"""
-_HOLD = """
-    SELECT pg_advisory_xact_lock_shared(0) UNION ALL
-    SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) k"""
-_HOLD_EVERYTHING = "SELECT pg_advisory_xact_lock(0)"
 _TABLES = "SELECT pg_advisory_xact_lock(-2)"
 _SETTLED = f"""
-    WITH c AS MATERIALIZED (SELECT {_MACHINE} AS now)
-    SELECT least(c.now, min((extract(epoch FROM a.xact_start) * 1000000)::bigint)) + {_OFFSET},
+    WITH c AS MATERIALIZED (SELECT {MACHINE} AS now)
+    SELECT least(c.now, min((extract(epoch FROM a.xact_start) * 1000000)::bigint)) + {OFFSET},
            coalesce(bool_or(a.query = '<insufficient privilege>'), false)
     FROM c LEFT JOIN pg_stat_activity a ON a.datname = current_database() AND a.pid <> pg_backend_pid()
     GROUP BY c.now"""
-_MOST_LOCKS = 1_000
-"""A writing about more keys holds all there are: a server has room for some thousands of locks, namely
-``max_locks_per_transaction`` times ``max_connections``."""
 _TRIES = 8
 """So often a writing is begun that others got in the way of."""
 _CLASH = ("40001", "40P01")
-
-_said = cache(POSTGRES.said)
-
-
-class _Reading(Reading):
-    """Statements one by one, each of which sees what is committed."""
-
-    def __init__(self, driver: psycopg.Connection) -> None:
-        self._driver = driver
-        self.now, self._seen = driver.execute(_BEGIN).fetchone() or (0, 0)
-
-    @property
-    def core(self) -> Connection:  # type: ignore[override]
-        raise StoreError("this reading is for the driver's statements alone: use `Store.engine`")
-
-    def rows(self, statement: str, *values: object) -> list[tuple]:
-        return self._driver.execute(_said(statement), values, binary=True).fetchall()
-
-    def hold(self, keys: Iterable[int]) -> None:
-        """Wait for whoever writes about them now."""
-        self._driver.execute(_PASS, ([EVERYTHING, *set(keys)],))
-
-    @property
-    def seen(self) -> int:
-        return self._seen
-
-
-class _Writing(Writing):
-    """A transaction, which keeps its locks until it ends."""
-
-    def __init__(self, driver: psycopg.Connection, core: Connection) -> None:
-        self._driver, self.core = driver, core
-        self.now = _one(driver, _BEGIN)
-        self._held: set[int] = set()
-        self._alone = False
-        self._stamp: int | None = None
-        self._seen: int | None = None
-
-    def rows(self, statement: str, *values: object) -> list[tuple]:
-        return self._driver.execute(_said(statement), values, binary=True).fetchall()
-
-    def run(self, statement: str, *values: object) -> int:
-        return self._driver.execute(_said(statement), values).rowcount
-
-    def run_many(self, statement: str, rows: Sequence[tuple]) -> None:
-        with self._driver.cursor() as cursor:
-            cursor.executemany(_said(statement), rows)
-
-    def hold(self, keys: Iterable[int]) -> None:
-        """In order, so that two writings that each hold once never wait for each other; beside all keys, shared."""
-        wanted = set(keys) - self._held
-        if self._alone or not wanted:
-            return
-        if self._stamp is not None:
-            raise RuntimeError("what is written about is held before the stamp is asked for")
-        self._held |= wanted
-        self._alone = EVERYTHING in wanted or len(self._held) > _MOST_LOCKS
-        if self._alone:
-            self._driver.execute(_HOLD_EVERYTHING)
-        else:
-            self._driver.execute(_HOLD, (sorted(wanted),))
-        self._seen = None
-
-    @property
-    def stamp(self) -> int:
-        """The database's clock, and later than any stamp given before."""
-        if self._stamp is None:
-            self._stamp = self._seen = _one(self._driver, _STAMP)
-        return self._stamp
-
-    @property
-    def seen(self) -> int:
-        """The stamp; before there is one, after all that is held so far."""
-        if self._seen is None:
-            _, self._seen = self._driver.execute(_BEGIN).fetchone() or (0, 0)
-        return self._seen
 
 
 class PostgresStore(Store):
@@ -151,15 +55,20 @@ class PostgresStore(Store):
         )
         for engine in (self.engine, self._reading):
             event.listen(engine, "connect", self._connected)
+            event.listen(engine, "checkout", self._checked)
         self._writers = ThreadPoolExecutor(writers, "live-store-writer")
         self._counting = threading.Lock()
         self._waiting = 0
         self._closing = False
+        self._era = 0  # of connections: those of an earlier one are replaced when they are asked for
         try:
             with self._answering(), self.engine.begin() as core:
                 core.exec_driver_sql(_TABLES)
                 make_tables(core)
-        except DBAPIError as error:
+        except BaseException as error:
+            self.close()
+            if not isinstance(error, DBAPIError):
+                raise
             raise StoreError(f"{address.render_as_string()} cannot be used as a live store: {error.orig}") from error
 
     def clock(self) -> int:
@@ -170,7 +79,7 @@ class PostgresStore(Store):
     def machine_clock(self) -> int:
         """The database's clock."""
         with self._answering(), self.engine.connect() as core:
-            return int(core.exec_driver_sql(f"SELECT {_MACHINE}").scalar_one())
+            return int(core.exec_driver_sql(f"SELECT {MACHINE}").scalar_one())
 
     def set_clock(self, offset: int) -> None:
         """Kept in the store, for all who use it."""
@@ -232,21 +141,27 @@ class PostgresStore(Store):
         with self._counting:
             self._closing = True
         self._writers.shutdown()
-        self._forget_connections()
+        self.engine.dispose()
+        self._reading.dispose()
 
-    def _connected(self, driver: psycopg.Connection, record: object) -> None:
+    def _connected(self, driver: psycopg.Connection, record: ConnectionPoolEntry) -> None:
+        record.info["era"] = self._era
         before, driver.autocommit = driver.autocommit, True
         for name in ("statement_timeout", "lock_timeout"):
             driver.execute(f"SET {name} = {int(self.patience * 1000)}")
         driver.execute("SET default_transaction_isolation = 'read committed'")
         driver.autocommit = before
 
-    def _begun(self) -> tuple[Any, _Reading]:
+    def _checked(self, driver: psycopg.Connection, record: ConnectionPoolEntry, proxy: object) -> None:
+        if record.info["era"] != self._era:
+            raise DisconnectionError
+
+    def _begun(self) -> tuple[Any, OverlappingReading]:
         raw = self._reading.raw_connection()
         driver = raw.driver_connection
         assert isinstance(driver, psycopg.Connection)
         try:
-            return raw, _Reading(driver)
+            return raw, OverlappingReading(driver)
         except BaseException:
             raw.invalidate()
             raise
@@ -277,7 +192,7 @@ class PostgresStore(Store):
             assert isinstance(driver, psycopg.Connection)
             transaction = core.begin()
             try:
-                result = work(_Writing(driver, core))
+                result = work(OverlappingWriting(driver, core))
             except BaseException:
                 if driver.closed:
                     core.invalidate()
@@ -294,9 +209,8 @@ class PostgresStore(Store):
             return result
 
     def _forget_connections(self) -> None:
-        """Those not in use: after the server was away none of them is any good."""
-        self.engine.dispose()
-        self._reading.dispose()
+        """After the server was away none of them is any good."""
+        self._era += 1
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -309,12 +223,6 @@ class PostgresStore(Store):
             if _lost(error) or _clashed(error) or isinstance(found, psycopg.OperationalError):
                 raise StoreAway(f"the live store does not answer: {found}") from error
             raise
-
-
-def _one(driver: psycopg.Connection, statement: str) -> int:
-    row = driver.execute(statement).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _address(url: str, patience: float) -> URL:

@@ -26,6 +26,8 @@ from serving.live.store import Reading, Store, StoreAway, StoreError, Work, Writ
 T = TypeVar("T")
 _BUSY = 30.0
 """Seconds to wait for another process that writes."""
+_BUSY_READER = 1.0
+"""The same for a reading, which nobody keeps waiting but who recovers the file: an event loop waits for it."""
 _PAGES = 4_000
 """Pages of the write-ahead log from which on they are copied into the database."""
 _CHECKED_EVERY = 0.5
@@ -105,8 +107,7 @@ class SqliteStore(Store):
                 raise
             raise StoreError(f"{path} cannot be used as a live store: {getattr(error, 'orig', error)}") from error
         self._offset = int(self.texts().get("offset", 0))
-        self._readers = threading.local()
-        self._all: list[sqlite3.Connection] = []
+        self._free: deque[sqlite3.Connection] = deque()
         self._waiting: deque[tuple[Work[Any], Future[Any]]] = deque()
         self._wake = threading.Condition()
         self._closing = False
@@ -132,18 +133,20 @@ class SqliteStore(Store):
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
-        """A reading on this thread's own connection."""
-        driver = getattr(self._readers, "driver", None)
-        if driver is None:
-            driver = self._readers.driver = self._connect()
-        session = _Session(self, driver)
+        """A reading on a connection nobody else uses meanwhile; one that failed is not used again."""
         try:
-            yield session.begin_reading()
-        except sqlite3.OperationalError as error:
+            driver = self._free.pop() if self._free else self._connect(_BUSY_READER)
+        except (IndexError, sqlite3.Error) as error:
             raise StoreAway(f"the live store cannot be read: {error}") from error
-        finally:
-            if driver.in_transaction:
-                driver.execute("COMMIT")
+        try:
+            yield _Session(self, driver).begin_reading()
+            driver.execute("COMMIT")
+        except BaseException as error:
+            driver.close()
+            if _is_away(error):
+                raise StoreAway(f"the live store cannot be read: {error}") from error
+            raise
+        self._free.append(driver)
 
     def write(self, work: Work[T]) -> "Future[T]":
         """Done with all that waits, in one transaction, by the writer thread."""
@@ -173,17 +176,25 @@ class SqliteStore(Store):
         self._closed.set()
         self._writer.join()
         self._copier.join()
-        for driver in self._all:
-            driver.close()
-        self._all.clear()
+        while self._free:
+            self._free.pop().close()
         self.engine.dispose()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, timeout: float) -> sqlite3.Connection:
+        """A connection to the file, which has to be there: a store that was moved away is not made anew, empty."""
         driver = sqlite3.connect(
-            self.path, timeout=_BUSY, isolation_level=None, check_same_thread=False, cached_statements=256
+            f"{self.path.resolve().as_uri()}?mode=rw",
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
         )
-        _configured(driver, None)
-        self._all.append(driver)
+        try:
+            _configured(driver, None)
+        except sqlite3.Error:
+            driver.close()
+            raise
         return driver
 
     def _write_all(self) -> None:
@@ -200,34 +211,39 @@ class SqliteStore(Store):
 
     def _commit(self, core: Connection, batch: "list[tuple[Work[Any], Future[Any]]]") -> None:
         """All in one transaction; where one fails, each in its own."""
+        begun: list[tuple[Work[Any], Future[Any]]] = []
         try:
-            results = self._together(core, [work for work, _ in batch])
+            with core.begin():
+                # Only now, for another process may have kept it waiting: whoever waits no longer takes their work back.
+                begun = [one for one in batch if _claimed(one[1])]
+                results = self._together(core, [work for work, _ in begun])
         except Exception as error:
-            if len(batch) == 1:
-                batch[0][1].set_exception(_away(error))
+            if len(begun) > 1:
+                for one in begun:
+                    self._commit(core, [one])
                 return
-            for one in batch:
-                self._commit(core, [one])
+            for _, done in begun or batch:
+                if _claimed(done):
+                    done.set_exception(_away(error))
             return
-        for (_, done), result in zip(batch, results, strict=True):
+        for (_, done), result in zip(begun, results, strict=True):
             done.set_result(result)
 
     def _together(self, core: Connection, works: "list[Work[Any]]") -> list[Any]:
         driver = core.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
-        with core.begin():
-            last = driver.execute(statements.CLOCK).fetchone()[0]
-            results = []
-            for work in works:
-                session = _Session(self, driver, core)
-                last = session.next_stamp(last)
-                results.append(work(session))
-            driver.execute(_said(statements.TICK), (last,))
+        last = driver.execute(statements.CLOCK).fetchone()[0]
+        results = []
+        for work in works:
+            session = _Session(self, driver, core)
+            last = session.next_stamp(last)
+            results.append(work(session))
+        driver.execute(_said(statements.TICK), (last,))
         return results
 
     def _copy(self) -> None:
         """Copies the write-ahead log into the database now and then, so that no commit has to."""
-        driver = self._connect()
+        driver = self._connect(_BUSY)
         while not self._closed.is_set():
             log = self.path.with_name(self.path.name + "-wal")
             try:
@@ -236,6 +252,7 @@ class SqliteStore(Store):
             except (sqlite3.Error, OSError):
                 pass  # the next round tries again; meanwhile the log grows
             self._closed.wait(_CHECKED_EVERY)
+        driver.close()
 
 
 def _configured(driver: sqlite3.Connection, record: object) -> None:
@@ -250,11 +267,19 @@ def _configured(driver: sqlite3.Connection, record: object) -> None:
         driver.execute(f"PRAGMA {pragma}")
 
 
+def _claimed(done: "Future[Any]") -> bool:
+    """Whether somebody still waits, who cannot take it back from here on."""
+    return done.running() or done.set_running_or_notify_cancel()
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether the file cannot be had: locked, full, unreadable, or no database any more."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
 def _away(error: Exception) -> Exception:
     found = getattr(error, "orig", error)
-    if isinstance(found, sqlite3.OperationalError):
-        return StoreAway(f"the live store cannot be written: {found}")
-    return error
+    return StoreAway(f"the live store cannot be written: {found}") if _is_away(found) else error
 
 
 __all__ = ["SqliteStore", "meta"]
