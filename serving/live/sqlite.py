@@ -140,13 +140,15 @@ class SqliteStore(Store):
             raise StoreAway(f"the live store cannot be read: {error}") from error
         try:
             yield _Session(self, driver).begin_reading()
-            driver.execute("COMMIT")
-        except BaseException as error:
+        except sqlite3.Error as error:
             driver.close()
             if _is_away(error):
                 raise StoreAway(f"the live store cannot be read: {error}") from error
             raise
-        self._free.append(driver)
+        except BaseException:
+            self._give_back(driver)
+            raise
+        self._give_back(driver)
 
     def write(self, work: Work[T]) -> "Future[T]":
         """Done with all that waits, in one transaction, by the writer thread."""
@@ -196,6 +198,14 @@ class SqliteStore(Store):
             driver.close()
             raise
         return driver
+
+    def _give_back(self, driver: sqlite3.Connection) -> None:
+        if driver.in_transaction:
+            driver.execute("COMMIT")
+        if self._closed.is_set():
+            driver.close()
+        else:
+            self._free.append(driver)
 
     def _write_all(self) -> None:
         with self.engine.connect() as core:
@@ -269,7 +279,7 @@ def _configured(driver: sqlite3.Connection, record: object) -> None:
 
 def _claimed(done: "Future[Any]") -> bool:
     """Whether somebody still waits, who cannot take it back from here on."""
-    return done.running() or done.set_running_or_notify_cancel()
+    return done.running() or (not done.done() and done.set_running_or_notify_cancel())
 
 
 def _is_away(error: BaseException) -> bool:
