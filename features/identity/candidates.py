@@ -31,7 +31,7 @@ class Naming:
 
     graph: Graph
     type_of: Callable[[int], str | None]
-    _sorted: dict[tuple[str, Link], dict[str, np.ndarray]] = field(default_factory=dict)
+    _sorted: dict[tuple[str, Link | str], dict[str, np.ndarray]] = field(default_factory=dict)
 
     def named_by(self, key_type: str, key: int, entity_type: str, now: int, seen: int) -> Named:
         """Entities a key names just before ``now``, as known at ``seen``: probabilities that add up to 1 at most."""
@@ -106,7 +106,7 @@ class Naming:
         kept = (rows["at"] < now) & (rows["known"] < seen) & (seen <= rows["until"])
         yield from zip(*(rows[name][kept].tolist() for name in ("parent", "at", "linked")), strict=True)
 
-    def _of(self, what: str, link: Link, frame: pd.DataFrame, child: int) -> dict[str, np.ndarray]:
+    def _of(self, what: str, link: Link | str, frame: pd.DataFrame, child: int) -> dict[str, np.ndarray]:
         """A child's rows of a frame, whose columns are kept as arrays ordered by child once it is first asked for."""
         if (what, link) not in self._sorted:
             order = [name for name in ("child", "at", "known", "linked", "parent") if name in frame]
@@ -118,14 +118,17 @@ class Naming:
 
     def _group(self, key_type: str, key: int, seen: int) -> tuple[int, list[int]]:
         """The key that stands for this one, and all that are the same as known at ``seen``, itself included."""
-        members = self.graph.members(key_type)
-        if not len(members):
+        merges = self.graph.merges.get(key_type)
+        if merges is None or not len(members := merges.members):
             return key, [key]
-        known = members[(members["known_from"] < seen) & (seen <= members["known_to"])]
-        head = known.loc[known["child"] == key, "parent"]
-        if not len(head):
+        own = self._of("members", key_type, members, key)
+        heads = own["parent"][(own["known_from"] < seen) & (seen <= own["known_to"])]
+        if not len(heads):
             return key, [key]
-        return int(head.iloc[0]), known.loc[known["parent"] == head.iloc[0], "child"].tolist()
+        swapped = {"child": "parent", "parent": "child"}
+        same = self._of("heads", key_type, members.rename(columns=swapped), int(heads[0]))
+        known = (same["known_from"] < seen) & (seen <= same["known_to"])
+        return int(heads[0]), same["parent"][known].tolist()
 
 
 def judged(named: Sequence[Mapping[int, float]], people: int) -> tuple[np.ndarray, np.ndarray]:
