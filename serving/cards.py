@@ -1,4 +1,4 @@
-"""Everything about one customer on a page: journey, faults, promises, scores, reasons, past decisions; and an account."""
+"""Everything about one customer on a page: journey, faults, promises, scores, past decisions; and an account."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ from serving.errors import FieldError, Problem
 from serving.live import journal, schema
 from serving.live.known import Known
 from serving.live.nearby import Nearby
-from serving.live.told import Told, visible
 from serving.live.store import StoreAway
+from serving.live.told import Told, visible
 from serving.settings import instant
 
 _MONTH, _QUARTER = 30 * DAY, 90 * DAY

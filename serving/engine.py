@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import orjson
@@ -138,10 +138,21 @@ class Engine:
     async def written(self, work: Work[T]) -> T:
         """What a work comes to, once it is durable; a 503 `Problem` where the store does not take it in time."""
         try:
-            async with asyncio.timeout(self.settings.time_limit):
-                return await asyncio.wrap_future(self.store.write(work))
+            return await self._durable(work)
         except (StoreAway, TimeoutError) as error:
             raise away() from error
+
+    async def _durable(self, work: Work[T]) -> T:
+        """What a work comes to, once it is durable; `TimeoutError` where that takes too long, though it may yet be."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[T] = loop.create_future()
+        late = loop.call_later(self.settings.time_limit, _expire, waiter)
+        written = self.store.write(work)
+        written.add_done_callback(lambda done: loop.call_soon_threadsafe(_settle, waiter, done))
+        try:
+            return await waiter
+        finally:
+            late.cancel()
 
     async def _read(self, work: Callable[[], T]) -> T:
         """What some reading comes to: at once where the store is in this process, else in a thread, in limited time."""
@@ -179,9 +190,8 @@ class Engine:
                     writing.run(statement, *values)
 
             try:
-                async with asyncio.timeout(self.settings.time_limit):
-                    await asyncio.wrap_future(self.store.write(work))
-                    return taken
+                await self._durable(work)
+                return taken
             except (StoreAway, TimeoutError):
                 pass
         taken = taken.marked("journal")
@@ -294,6 +304,23 @@ class Engine:
         except Exception:
             logger.exception("decisions that wait were not delivered; the next start will")
         self.store.close()
+
+
+def _settle(waiter: "asyncio.Future[T]", done: "Future[T]") -> None:
+    """Hand on what came of a writing, to whoever still waits."""
+    if waiter.done():
+        done.exception()
+        return
+    error = done.exception()
+    if error is None:
+        waiter.set_result(done.result())
+    else:
+        waiter.set_exception(error)
+
+
+def _expire(waiter: "asyncio.Future[T]") -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
 
 
 def away() -> Problem:

@@ -12,11 +12,11 @@ import orjson
 
 from models.nba.catalogue import Catalogue
 from models.reasons import Reason
-from serving.deciding import words
 from serving.deciding.decide import PARTS, Decision, Offer, Person
 from serving.deciding.match import Match
 from serving.deciding.panel import Panel
 from serving.deciding.scores import Churn, Need, Scores
+from serving.deciding.words import Sayer
 from serving.settings import instant
 
 JSON = orjson.OPT_UTC_Z
@@ -30,7 +30,7 @@ class Speaker:
         ground = panel.ground
         catalog, self.actions = ground.catalog, ground.policy.catalogue
         read = (*catalog.features, *(catalog.visitors.features if catalog.visitors else ()))
-        self._declared = {f.name: f for f in read}
+        self._sayers = {f.name: Sayer(f) for f in read}
         self._groups = catalog.groups
         self.model = {n: {"version": c.version, "id": c.model.id} for n, c in panel.champions.all.items()}
         self.versions = {n: (c.version, c.model.id) for n, c in panel.champions.all.items()}
@@ -78,12 +78,12 @@ class Speaker:
     def _reason(self, reason: Reason) -> Object:
         facts = []
         for name, value, typical in reason.features:
-            feature = self._declared[name]
+            sayer = self._sayers[name]
             facts.append(
                 {
                     "feature": name,
-                    "meaning": feature.meaning or name,
-                    "words": words.fact(feature, value, typical),
+                    "meaning": sayer.meaning,
+                    "words": sayer.fact(value, typical),
                     "value": value,
                     "typical": typical,
                 }

@@ -77,9 +77,7 @@ def _last_visit(packed: bytes, panel: Panel, now: int) -> int | None:
     """Just after the last visit with one of the keys of packed bytes became known."""
     layout, visitors = panel.ground.layout, panel.ground.catalog.visitors
     assert visitors is not None
-    place = next(
-        i for i in layout.of_visitors if layout.sections[i].source == visitors.asked.source
-    )
+    place = next(i for i in layout.of_visitors if layout.sections[i].source == visitors.asked.source)
     bit = np.uint64(1) << np.uint64(layout.sections[place].filters.index(visitors.asked.conditions))
     found, start = [], 0
     while start < len(packed):

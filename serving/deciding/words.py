@@ -6,28 +6,36 @@ Value = float | str | None
 _YEAR = 365.25
 
 
-def said(feature: Feature, value: Value) -> str:
-    """``"4"``, ``"in 102 days"``, ``"4.8 years ago"``, ``"never"``, ``"30.40"``: a value by its feature's unit."""
-    if value is None:
-        return "never" if feature.aggregate == "since_last" else "none known"
-    if isinstance(value, str):
-        return value.replace("_", " ")
-    if feature.unit == "days":
-        return _span(value)
-    if feature.unit == "days from the cutoff":
-        return f"in {_span(value)}" if value >= 0 else f"{_span(-value)} ago"
-    if feature.unit == "count":
-        return f"{value:,.0f}"
-    if feature.unit == "share":
-        return f"{value:.0%}"
-    if feature.is_flag:
-        return "yes" if value else "no"
-    return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:,.2f}"
+class Sayer:
+    """How the values of one feature are said; what does not change from value to value is worked out once."""
 
+    def __init__(self, feature: Feature) -> None:
+        self.meaning = feature.meaning or feature.name
+        self._unit = "" if feature.kind == "category" else feature.unit
+        self._missing = "never" if feature.aggregate == "since_last" else "none known"
+        self._flag = feature.is_flag
 
-def fact(feature: Feature, value: Value, typical: Value) -> str:
-    """``"minutes of outage at home in 30 days: 448, usually 0"``."""
-    return f"{feature.meaning or feature.name}: {said(feature, value)}, usually {said(feature, typical)}"
+    def said(self, value: Value) -> str:
+        """``"4"``, ``"in 102 days"``, ``"4.8 years ago"``, ``"never"``, ``"30.40"``: a value by its feature's unit."""
+        if value is None:
+            return self._missing
+        if isinstance(value, str):
+            return value.replace("_", " ")
+        if self._unit == "days":
+            return _span(value)
+        if self._unit == "days from the cutoff":
+            return f"in {_span(value)}" if value >= 0 else f"{_span(-value)} ago"
+        if self._unit == "count":
+            return f"{value:,.0f}"
+        if self._unit == "share":
+            return f"{value:.0%}"
+        if self._flag:
+            return "yes" if value else "no"
+        return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:,.2f}"
+
+    def fact(self, value: Value, typical: Value) -> str:
+        """``"minutes of outage at home in 30 days: 448, usually 0"``."""
+        return f"{self.meaning}: {self.said(value)}, usually {self.said(typical)}"
 
 
 def _span(days: float) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import orjson
@@ -57,7 +57,7 @@ def digest(answer: bytes) -> str:
 
 def pack(entry: Entry, vectors: Sequence[np.ndarray]) -> bytes:
     """An entry and the vectors (f,) float32 it was decided by, as bytes."""
-    said = orjson.dumps(asdict(entry))
+    said = orjson.dumps(vars(entry))
     return b"".join([_LENGTH.pack(len(said)), said, *(vector.tobytes() for vector in vectors)])
 
 

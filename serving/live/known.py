@@ -43,14 +43,14 @@ class Ways:
     def pack(self, own: np.ndarray, of_parents: Sequence[np.ndarray]) -> bytes:
         """Rectangles (5, r) of the entity itself and of each type of parent, as bytes."""
         parts = [own, *of_parents]
-        head = np.array([part.shape[1] for part in parts], np.int64)
+        head = np.cumsum([0, *(part.shape[1] for part in parts)])
         return np.concatenate([head, np.concatenate(parts, axis=1).reshape(-1)]).astype(np.int64).tobytes()
 
-    def unpack(self, body: bytes) -> tuple[np.ndarray, np.ndarray]:
+    def unpack(self, body: bytes) -> tuple[np.ndarray, list[int]]:
         """Rectangles (5, r), and where those of the entity and of each type of parent begin, with the end."""
         words = np.frombuffer(bytearray(body), np.int64)  # the kernel takes arrays it could write to
-        n = 1 + len(self.parents)
-        return words[n:].reshape(5, -1), np.append(0, np.cumsum(words[:n]))
+        n = 2 + len(self.parents)
+        return words[n:].reshape(5, -1), words[:n].tolist()
 
 
 ALONE = Ways(())
@@ -97,18 +97,18 @@ class Known:
         named = Naming(graph, kinds.type_of).named_by(key_type, key, self.scope.entity_type, now, seen)
         if kinds.type_of(key):
             body = orjson.dumps({str(entity): p for entity, p in named.items()})
-            self.kept.append((statements.KEEP_NAMES, (key, seen, next_change(graph, now), body)))
+            self.kept.append((statements.KEEP_NAMES, (key, seen, next_change(graph, now, seen), body)))
         return named
 
     def reached(self, entity: int, ways: Sequence[Way], cutoff: int) -> Reached:
         """What an entity is read through, ``ways`` of `LiveFold`."""
         found, bounds = self.scope.ways.unpack(self._reach([entity], self.scope.ways)[entity])
         parts, spans, n = [found], {}, found.shape[1]
-        spans[OWN, ""] = (0, int(bounds[1]))
+        spans[OWN, ""] = (0, bounds[1])
         of_parent: dict[str, int | None] = {}
         for way, parent in ways:
             place = self.scope.places[parent]
-            span = (int(bounds[place]), int(bounds[place + 1]))
+            span = (bounds[place], bounds[place + 1])
             if way == VIA:
                 spans[VIA, parent] = span
             elif way == OF:
@@ -123,8 +123,7 @@ class Known:
             spans[OF, parent] = (n, n + own.shape[1])
             parts.append(own)
             n += own.shape[1]
-        whole = np.concatenate(parts, axis=1) if len(parts) > 1 else found
-        return Reached(np.array(whole, np.int64, order="C"), spans)
+        return Reached(np.concatenate(parts, axis=1) if len(parts) > 1 else found, spans)
 
     def _reach(self, entities: Sequence[int], ways: Ways) -> dict[int, bytes]:
         self.reading.hold(entities)
@@ -209,18 +208,20 @@ def packed_rows(
     return pack(key, layout, sections)
 
 
-def next_change(graph: Graph, now: int) -> int:
+def next_change(graph: Graph, now: int, seen: int) -> int:
     """The first instant after ``now`` at which a key of a small graph may name somebody else though nothing new
-    is said.
+    is said. What becomes known after the cut ``seen`` counts as soon as it may.
     """
-    instants = [FOREVER]
+    instants, known = [FOREVER], [FOREVER]
     for link, rows in graph.said.items():
         instants += rows["at"].tolist()
+        known += rows["known"].tolist() + rows["until"].tolist()
         if link.back is not None:
             instants += (rows["at"] + duration(link.back)).tolist()
     for frame in graph.links.values():
         instants += frame["at_from"].tolist() + frame["at_to"].tolist()
-    return min(instant + 1 for instant in instants if instant >= now)
+    changes = [max(instant, now + 1) for instant in instants if instant >= now]
+    return min(*changes, *(instant + 1 for instant in known if instant >= min(now, seen)))
 
 
 __all__ = ["Known", "Reach", "Ways", "next_change", "packed_rows"]

@@ -26,6 +26,9 @@ from sqlalchemy import (
 VERSION = "1"
 """Of these tables, kept in `META`; a store of another one is refused."""
 
+CACHED = "2"
+"""Of the bytes in the caches, kept in `META`; those of another one are emptied."""
+
 METADATA = MetaData()
 
 
@@ -122,6 +125,8 @@ NAMES = _table(
 )
 REACH = _table("reach", _id("key_id"), _instant("built"), Column("body", LargeBinary, nullable=False))
 """Caches: they hold what was known before the cut ``built``; names also only for calls before ``until``."""
+
+CACHES = (PACKED, NAMES, REACH)
 
 TOUCHED = _table("touched", _id("key_id"), _instant("stamp"))
 """When evidence last said something that may change who a key names or what an entity reaches."""

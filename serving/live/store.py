@@ -150,3 +150,7 @@ def make_tables(core: Connection) -> None:
             f"the live store has tables of version {found}, and this is version {schema.VERSION}: "
             "run `tieline sync`, then `tieline load --anew`"
         )
+    if meta(core).get("caches") != schema.CACHED:
+        for table in schema.CACHES:
+            core.execute(table.delete())
+        note(core, caches=schema.CACHED)

@@ -3,7 +3,7 @@
 import pytest
 
 from features.declare import Feature
-from serving.deciding.words import fact, said
+from serving.deciding.words import Sayer
 
 COUNT = Feature("journey", "count", window="30d", meaning="calls in 30 days")
 SINCE = Feature("sla", "since_last", where={"breached": True}, meaning="since a promise was broken")
@@ -30,8 +30,8 @@ PAYS = Feature("profile", "last", "payment", meaning="how they pay")
     ],
 )
 def test_a_value_is_said_by_its_unit(feature: Feature, value: float | str | None, words: str) -> None:
-    assert said(feature, value) == words
+    assert Sayer(feature).said(value) == words
 
 
 def test_a_fact_stands_beside_what_is_usual() -> None:
-    assert fact(COUNT, 4.0, 0.0) == "calls in 30 days: 4, usually 0"
+    assert Sayer(COUNT).fact(4.0, 0.0) == "calls in 30 days: 4, usually 0"
