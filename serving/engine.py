@@ -59,8 +59,10 @@ class Engine:
         self.spill = Spill(settings.home / "undelivered" / resources.workspace.name)
         self.shadow = Shadow()
         self.follower = resources.follower
+        self._texts: dict[str, bytes] = {}
         self._written: set[str] = set()
         self._coverage: dict[int, str] = {}
+        self._offset = 0 if store.inline else int(store.texts().get("offset", 0))
         self._people = (0.0, 0)
         self._pool = None if store.inline else ThreadPoolExecutor(settings.threads, "decisions")
 
@@ -151,6 +153,9 @@ class Engine:
         written.add_done_callback(lambda done: loop.call_soon_threadsafe(_settle, waiter, done))
         try:
             return await waiter
+        except TimeoutError:
+            written.cancel()  # what was not begun is not done any more
+            raise
         finally:
             late.cancel()
 
@@ -183,21 +188,26 @@ class Engine:
         entry = taken.entry
         if not entry.degraded:
             write = journal.writes(entry.id, entry.now, entry.entity, taken.body)
+            texts = self._unwritten(entry)
 
             def work(writing: Writing) -> None:
+                for name, body in texts.items():
+                    writing.run(statements.NEW_TEXT, name, body)
                 write(writing)
                 for statement, values in kept:
                     writing.run(statement, *values)
 
             try:
                 await self._durable(work)
+                self._written |= texts.keys()
                 return taken
             except (StoreAway, TimeoutError):
                 pass
         taken = taken.marked("journal")
         try:
             entry = taken.entry
-            await asyncio.to_thread(self.spill.keep, entry.id, entry.now, entry.entity, taken.body)
+            keep, texts = self.spill.keep, self._unwritten(entry)
+            await asyncio.to_thread(keep, entry.id, entry.now, entry.entity, taken.body, texts)
         except OSError as error:
             logger.error("a decision could not be written down anywhere", why=str(error))
             raise away() from error
@@ -244,18 +254,19 @@ class Engine:
         return found
 
     def _text(self, body: bytes) -> str:
-        """The digest of a text decisions refer to, which will be in the store no later than they."""
+        """The digest of a text decisions refer to; the first of them that is written down takes it along."""
         name = journal.digest(body)
-        if name not in self._written:
-            written = self.store.write(lambda writing: writing.run(statements.NEW_TEXT, name, body))
-            written.add_done_callback(lambda done: None if done.exception() else self._written.add(name))
+        self._texts.setdefault(name, body)
         return name
 
+    def _unwritten(self, entry: journal.Entry) -> dict[str, bytes]:
+        """The texts a decision refers to that may not be in the store yet."""
+        named = {entry.rules, entry.covered, entry.features} - self._written
+        return {name: self._texts[name] for name in named}
+
     def _clock(self) -> int:
-        try:
-            return self.store.clock()
-        except StoreAway:
-            return time.time_ns() // 1000
+        """The store's now, without asking a server, which might not answer."""
+        return self.store.clock() if self.store.inline else time.time_ns() // 1000 + self._offset
 
     def deliver(self) -> int:
         """How many decisions of what waits beside the store it has taken now."""
@@ -309,7 +320,6 @@ class Engine:
 def _settle(waiter: "asyncio.Future[T]", done: "Future[T]") -> None:
     """Hand on what came of a writing, to whoever still waits."""
     if waiter.done():
-        done.exception()
         return
     error = done.exception()
     if error is None:

@@ -20,6 +20,8 @@ async def tell(engine: Engine, asked: OutcomeRequest) -> Became:
 
 def _tell(engine: Engine, asked: OutcomeRequest, writing: Writing) -> Became:
     kept = journal.find(writing, asked.decision_id)
+    if kept is None and engine.spill.waiting:
+        raise Problem(503, "decisions are being delivered to the live store; ask again", headers={"Retry-After": "1"})
     if kept is None:
         raise Problem(404, "there is no such decision", [FieldError(field="body.decision_id", message="is not known")])
     if kept.erased:

@@ -6,7 +6,7 @@ fact. So an outage of a feed becomes missing windows, not health; and what was s
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
@@ -42,27 +42,28 @@ class Feeds:
     """The feeds of a store. ``patience``: microseconds."""
 
     patience: int = PATIENCE
-    _rows: list[tuple] = field(default_factory=list)
-    _read: int = -1
-    _last: Covered | None = None
+    _last: tuple[int, list[tuple], Covered | None] = (-1, [], None)
 
     def covered(self, reading: Reading) -> Covered:
         """What is covered as of the reading's now."""
         feeds = reading.rows(CLOCK)[0][2]
-        if feeds != self._read or not self._rows:
-            self._rows, self._read, self._last = reading.rows(_ROWS), feeds, None
+        read, rows, last = self._last  # readings run in several threads: what belongs together is taken at once
+        if feeds != read or not rows:
+            rows, last = reading.rows(_ROWS), None
         now = reading.now
-        silent = tuple(sorted(r[0] for r in self._rows if r[2] is None and r[3] + self.patience < now))
-        if self._last is not None and self._last.silent == silent:
-            return self._last
+        silent = tuple(sorted(r[0] for r in rows if r[2] is None and r[3] + self.patience < now))
+        if last is not None and last.silent == silent:
+            return last
         coverage: dict[str, list[tuple[int, int]]] = {}
-        for source, low, high, heard in sorted(self._rows, key=lambda row: row[:2]):
+        for source, low, high, heard in sorted(rows, key=lambda row: row[:2]):
             end = high if high is not None else heard + self.patience if source in silent else FOREVER
             coverage.setdefault(source, []).append((low, end))
-        heard = {row[0]: row[3] for row in self._rows if row[2] is None}
-        version = hash((feeds, silent)) & (2**62 - 1)
-        self._last = Covered(version, {name: tuple(spans) for name, spans in coverage.items()}, silent, heard)
-        return self._last
+        heard = {row[0]: row[3] for row in rows if row[2] is None}
+        intervals = {name: tuple(spans) for name, spans in coverage.items()}
+        version = hash((tuple(intervals.items()), silent)) & (2**62 - 1)
+        found = Covered(version, intervals, silent, heard)
+        self._last = feeds, rows, found
+        return found
 
     def heard(self, sources: Iterable[str], writing: Writing) -> None:
         """Note that feeds were heard of now."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +79,20 @@ def writes(decision: str, at: int, entity: int | None, body: bytes) -> Work[None
 
     def work(writing: Writing) -> None:
         writing.run(statements.JOURNAL, decision, at, writing.stamp, entity, body)
+
+    return work
+
+
+def delivers(decision: str, at: int, entity: int | None, body: bytes, texts: Mapping[str, bytes]) -> Work[None]:
+    """The work that writes down one whose answer left before the store had it, with the texts it refers to.
+
+    Where the store took it after all, but too late for its answer, this is what was answered.
+    """
+
+    def work(writing: Writing) -> None:
+        for name, text in texts.items():
+            writing.run(statements.NEW_TEXT, name, text)
+        writing.run(statements.DELIVERED, decision, at, writing.stamp, entity, body)
 
     return work
 

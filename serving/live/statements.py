@@ -57,6 +57,9 @@ SAID_OF = """
 JOURNAL = """
     INSERT INTO decisions (id, at, stamp, entity, erased, body) VALUES (?, ?, ?, ?, {false}, ?)
     ON CONFLICT (id) DO NOTHING"""
+DELIVERED = """
+    INSERT INTO decisions (id, at, stamp, entity, erased, body) VALUES (?, ?, ?, ?, {false}, ?)
+    ON CONFLICT (id) DO UPDATE SET body = excluded.body WHERE decisions.erased = {false}"""
 OUTCOME = """
     INSERT INTO outcomes (id, decision, action, response, at, stamp) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO NOTHING"""
