@@ -88,13 +88,13 @@ class Nearby:
         return found
 
     def graph(self) -> tuple[Graph, Kinds]:
-        """The graph of all that was read, as known before the reading's cut."""
+        """The graph of all that was read; what is known only later than the reading's cut says so in it."""
         ends = {end for row in self._rows() for end in (row[2], row[3])} | set(self.types)
         self._learn(ends)
         known = sorted(key for key in ends if key in self.types)
         keys = pa.table({"key_id": pa.array(known, pa.int64()), "key_type": [self.types[key] for key in known]})
         kinds = Kinds.of(keys)
-        return read_graph(evidence_table(self._rows(), self.reading.seen), kinds, self.catalog.links), kinds
+        return read_graph(evidence_table(self._rows()), kinds, self.catalog.links), kinds
 
     def _rows(self) -> list[tuple]:
         return list(self.said.values())
@@ -130,12 +130,11 @@ class Nearby:
             self.types |= dict(self.reading.rows(TYPES, wanted))
 
 
-def evidence_table(rows: Sequence[tuple], seen: int) -> pa.Table:
-    """Rows of the store's evidence as a lake has them, with ``until``, as known before a cut."""
+def evidence_table(rows: Sequence[tuple]) -> pa.Table:
+    """Rows of the store's evidence as a lake has them, with ``until``."""
     lives: dict[str, list[tuple]] = {}
     for row in rows:
-        if max(row[1], row[5]) < seen:
-            lives.setdefault(row[0], []).append(row)
+        lives.setdefault(row[0], []).append(row)
     kept = []
     for life in lives.values():
         life.sort(key=lambda row: max(row[1], row[5]))

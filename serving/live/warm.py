@@ -140,7 +140,7 @@ def _names(who: History, entity_type: str, now: int, told: Progress) -> Iterator
         keys = who.entities_of[kind]
         until = ends.reindex(keys, fill_value=FOREVER)
         for key, end in zip(keys.tolist(), until.tolist(), strict=True):
-            named = who.naming.named_by(kind, key, entity_type, now, FOREVER - 1)
+            named = who.naming.named_by(kind, key, entity_type, now, now)
             yield key, _BUILT, end, orjson.dumps({str(entity): p for entity, p in named.items()})
             done += 1
             if done % _KEPT_AT_ONCE == 0 or done == total:
@@ -148,22 +148,24 @@ def _names(who: History, entity_type: str, now: int, told: Progress) -> Iterator
 
 
 def _changes(who: History, now: int) -> pd.Series:
-    """Per key the first instant after now at which it may name somebody else though nothing new is said."""
+    """Per key the first instant after now at which it may name somebody else though nothing new is said: something the
+    lake holds becomes known, begins, ends or is too long ago.
+    """
     found: list[pd.Series] = []
     for link, said in who.graph.said.items():
-        instants = [said["at"]] + ([said["at"] + duration(link.back)] if link.back else [])
-        found += [pd.Series(i[i >= now].to_numpy(), said["child"][i >= now]) for i in instants]
+        instants = [said["at"], said["known"], said["until"], *([said["at"] + duration(link.back)] if link.back else [])]
+        ends = ("child", "parent") if link.is_merge else ("child",)
+        found += [pd.Series(i[i >= now].to_numpy() + 1, said[end][i >= now]) for i in instants for end in ends]
         frame = who.graph.links.get(link)
         if frame is not None:
-            found += [
-                pd.Series(frame[n][frame[n] >= now].to_numpy(), frame["child"][frame[n] >= now])
-                for n in ("at_from", "at_to")
-            ]
-    own = pd.concat([pd.Series(dtype=np.int64), *found]).groupby(level=0).min() + 1
+            instants = [frame["at_from"], frame["at_to"]]
+            found += [pd.Series(np.maximum(i[i >= now], now + 1).to_numpy(), frame["child"][i >= now]) for i in instants]
+    own = pd.concat([pd.Series(dtype=np.int64), *found]).groupby(level=0).min()
     for _ in who.catalog.key_types:
         above = [
-            pd.Series(own.reindex(said["parent"]).to_numpy(), said["child"]).dropna()
-            for said in who.graph.said.values()
+            pd.Series(own.reindex(said[over]).to_numpy(), said[under]).dropna()
+            for link, said in who.graph.said.items()
+            for over, under in (("parent", "child"), *([("child", "parent")] if link.is_merge else []))
         ]
         own = pd.concat([own, *above]).groupby(level=0).min()
     return own.astype(np.int64).clip(upper=FOREVER)

@@ -16,7 +16,6 @@ from serving.champion import CHURN
 from serving.deciding.decide import Person, decide
 from serving.deciding.match import Match, match
 from serving.deciding.person import person
-from serving.deciding.vector import Vector
 from serving.engine import Engine
 from serving.forms import EventsRequest
 from serving.live.feeds import Covered
@@ -84,17 +83,21 @@ class Opened:
             who = person(known, self.engine.ready.panel, moment.covered, found)
             return Seen(found, who, reading.now, reading.seen, moment.covered)
 
-    def of(self, *who: tuple[int, float], channel: str = "web", limit: int = 3) -> DecisionAnswer:
+    def of(self, *who: tuple[int, float]) -> DecisionAnswer:
         """The answer about somebody who is one of these, with their weights."""
         entities, weights = (np.array(part) for part in zip(*who, strict=True))
         with self.store.reading() as reading:
-            known, covered, ready = self.engine.known(reading), self.engine.feeds.covered(reading), self.engine.ready
+            known, moment = self.engine.known(reading), self.engine.moment(reading)
             found = Match(entities, weights, (), ())
-            one = person(known, ready.panel, covered, found)
-            taken = decide(one, ready.panel, channel, limit)
-            return DecisionAnswer.model_validate_json(
-                ready.speaker.answer("0" * 32, found, one, taken, reading.now, reading.seen, covered.silent)
-            )
+            one = person(known, self.engine.ready.panel, moment.covered, found)
+            return self.answered(Seen(found, one, reading.now, reading.seen, moment.covered))
+
+    def answered(self, read: Seen, channel: str = "web", limit: int = 3) -> DecisionAnswer:
+        """The answer about whoever was read of."""
+        ready = self.engine.ready
+        taken = decide(read.person, ready.panel, channel, limit)
+        said = ready.speaker.answer("0" * 32, read.match, read.person, taken, read.now, read.seen, read.covered.silent)
+        return DecisionAnswer.model_validate_json(said)
 
     def move(self, at: int) -> None:
         """Let the clock stand at another instant, and all be seen that is known by then."""
