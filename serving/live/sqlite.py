@@ -47,6 +47,7 @@ class _Session(Writing):
         self.now = store.clock()
         self._stamp = 0
         self._seen = 0
+        self._clock: tuple | None = None
 
     @property
     def core(self) -> Connection:  # type: ignore[override]
@@ -55,6 +56,8 @@ class _Session(Writing):
         return self._core
 
     def rows(self, statement: str, *values: object) -> list[tuple]:
+        if statement is statements.CLOCK and self._clock is not None:
+            return [self._clock]  # read when the reading began
         return self._driver.execute(_said(statement), tuple(map(_value, values))).fetchall()
 
     def hold(self, keys: Iterable[int]) -> None:
@@ -77,7 +80,8 @@ class _Session(Writing):
     def begin_reading(self) -> "_Session":
         """Fixes what is seen."""
         self._driver.execute("BEGIN")
-        self._seen = self._driver.execute(statements.CLOCK).fetchone()[0] + 1
+        self._clock = self._driver.execute(statements.CLOCK).fetchone()
+        self._seen = self._clock[0] + 1
         return self
 
     def next_stamp(self, last: int) -> int:
