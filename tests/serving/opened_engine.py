@@ -12,6 +12,7 @@ import numpy as np
 from small_operator import Operator
 
 from features.history import History
+from features.lake import Lake
 from serving.champion import CHURN
 from serving.deciding.decide import Person, decide
 from serving.deciding.match import Match, match
@@ -105,10 +106,10 @@ class Opened:
         self.store.write(lambda writing: writing.stamp).result()
 
 
-def fill(path: Path, operator: Operator, at: int) -> Path:
-    """A live store of all the operator's lake holds, where it is that instant."""
+def fill(path: Path, operator: Operator, at: int, lake: Lake | None = None) -> Path:
+    """A live store of all the operator's lake holds, or another, where it is that instant."""
     store, catalog = StillStore(path, at), operator.history.catalog
-    load(store, operator.lake, catalog, catalog.task(CHURN).entity, now=lambda end: at)
+    load(store, lake or operator.lake, catalog, catalog.task(CHURN).entity, now=lambda end: at)
     store.close()
     return path
 

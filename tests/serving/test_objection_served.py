@@ -1,16 +1,15 @@
 """Who objects to profiling, as a caller sees it: no score, no reasons, service alone; and back when they withdraw."""
 
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from opened_engine import MINUTE, Opened, fill, opened
 from running import Service
 from small_operator import Operator, home_of
 
-from features.engine.in_memory import empty
+from features.conditions import DAY
 from features.facts import CHANNELS, TIME
 from features.ingest import append_facts
 from features.lake import Lake
@@ -18,12 +17,9 @@ from features.objection import WORDS, served
 from features.workspace import load_workspace
 from models.nba.catalogue import Catalogue
 from models.nba.load import CatalogueError, load
-from serving.engine import Engine
-from serving.resources import open_resources
-from serving.schemas import DecisionAnswer, DecisionRequest
-from serving.settings import Settings, instant
+from serving.live import schema
+from serving.settings import Settings
 
-MINUTE = 60_000_000
 SERVICE = ("service_message", "nothing")
 WITHOUT_PROFILING = """
   - id: own_the_case
@@ -74,28 +70,33 @@ def with_actions(operator: Operator, folder: Path, more: str = WITHOUT_PROFILING
     return load(path, {f.name: f.kind for f in workspace.catalog.features}, CHANNELS, served(workspace.catalog))
 
 
-def ask(engine: Engine, customer: str) -> DecisionAnswer:
-    body = {"keys": [{"type": "customer", "value": customer}], "channel": "web", "limit": 10}
-    return engine.answer(DecisionRequest.model_validate(body))
-
-
-def test_an_action_that_is_not_chosen_by_profiling_is_for_objectors_too(operator: Operator, tmp_path: Path) -> None:
+def test_an_action_that_is_not_chosen_by_profiling_is_for_objectors_too(
+    operator: Operator, filled: Path, tmp_path: Path
+) -> None:
     actions = with_actions(operator, tmp_path)
-    engine = Engine.load(operator.settings, replace(open_resources(operator.settings), actions=actions))
-    refusing, other = (ask(engine, who) for who in (operator.objecting[0], operator.active[0]))
+    with opened(operator.settings, filled, operator.history.end, tmp_path / "copy", actions=actions) as engine:
+        refusing, other = (engine.ask(("customer", who)) for who in (operator.objecting[0], operator.active[0]))
     assert refusing.actions[0].action == "own_the_case"
     assert {"own_the_case", "guess_what_they_need"} <= {a.action for a in other.actions}
     assert {r.action: r.stage for r in refusing.refused}["guess_what_they_need"] == "objection"
 
 
-def test_what_an_objector_lived_through_changes_nothing_but_service(operator: Operator, tmp_path: Path) -> None:
+def test_what_an_objector_lived_through_changes_nothing_but_service(
+    operator: Operator, filled: Path, tmp_path: Path
+) -> None:
     actions = with_actions(operator, tmp_path)
-    engine = Engine.load(operator.settings, replace(open_resources(operator.settings), actions=actions))
-    forgotten = {name: empty(name) for name in ("journey", "usage", "sla", "contact")}
-    blind = replace(engine, history=replace(engine.history, columns=engine.history.columns | forgotten))
-    for customer in operator.objecting[:10]:
-        told, blindly = (ask(e, customer).model_dump(exclude={"decision_id"}) for e in (engine, blind))
-        assert told == blindly
+    with opened(operator.settings, filled, operator.history.end, tmp_path / "copy", actions=actions) as engine:
+        before = {who: engine.ask(("customer", who)) for who in operator.objecting[:10]}
+        engine.store.write(_forget_all_but_service).result()
+        for who, told in before.items():
+            apart = {"decision_id", "cuts"}
+            assert engine.ask(("customer", who)).model_dump(exclude=apart) == told.model_dump(exclude=apart)
+
+
+def _forget_all_but_service(writing) -> None:
+    facts = schema.FACTS
+    writing.core.execute(facts.delete().where(facts.c.source.in_(("journey", "usage", "sla", "contact"))))
+    writing.core.execute(schema.PACKED.delete())
 
 
 def test_an_action_open_to_objectors_may_not_ask_for_what_service_may_not_know(
@@ -126,32 +127,51 @@ def say(operator: Operator, settings: Settings, customer: str, at: int, given: b
     append_facts(lake, operator.keyring, "profile", row, key_types=workspace.catalog.key_types, covered=[])
 
 
+def status(engine: Opened, customer: str, at: int | None = None) -> str:
+    if at is not None:
+        engine.move(at)
+    return engine.ask(("customer", customer)).churn.status
+
+
 def test_an_objection_and_its_withdrawal_count_from_when_they_are_known(operator: Operator, tmp_path: Path) -> None:
     settings, customer = home_of(operator, tmp_path), operator.active[0]
     no, yes = operator.history.end - 20 * MINUTE, operator.history.end - 10 * MINUTE
     say(operator, settings, customer, no, given=False)
     say(operator, settings, customer, yes, given=True)
-    engine = Engine.load(settings, open_resources(settings))
+    lake = Lake(load_workspace().lake_folder(settings.home))
+    with opened(settings, fill(tmp_path / "then.db", operator, no, lake), no, tmp_path / "copy") as engine:
+        at_first = status(engine, customer)
+        statuses = [status(engine, customer, m) for m in (no + MINUTE, yes - MINUTE, yes + MINUTE)]
+    assert [at_first, *statuses] == ["scored", "not_applicable", "not_applicable", "scored"]
 
-    def at(micros: int) -> DecisionAnswer:
-        moment = engine.settings.model_copy(update={"as_of": instant(micros).isoformat()})
-        return ask(replace(engine, settings=moment), customer)
 
-    statuses = [at(m).churn.status for m in (no, no + 1, no + 2, yes + 1, yes + 2)]
-    assert statuses == ["scored", "scored", "not_applicable", "not_applicable", "scored"]
+def test_an_objection_counts_in_the_very_next_answer_and_so_does_its_withdrawal(
+    operator: Operator, filled: Path, tmp_path: Path
+) -> None:
+    customer = operator.active[1]
+    fact = {"source": "profile", "key": {"type": "customer", "value": customer}, "at": "2025-09-30T00:00:00Z"}
+    with opened(operator.settings, filled, operator.history.end, tmp_path / "copy") as engine:
+        before = status(engine, customer)
+        engine.say({**fact, "id": "no", "consent_profiling": False})
+        refused = engine.ask(("customer", customer))
+        engine.say({**fact, "id": "yes", "consent_profiling": True, "at": "2025-09-30T00:01:00Z"})
+        after = status(engine, customer)
+        engine.say({**fact, "id": "yes", "void": True})
+        again = status(engine, customer)
+    assert refused.churn.model_dump() == {"status": "not_applicable", "why": WORDS}
+    assert (before, after, again) == ("scored", "scored", "not_applicable")
 
 
 def test_an_objection_does_not_wait_for_the_slowest_feed(operator: Operator, tmp_path: Path) -> None:
-    """Windows end where the lake ends; what was said since counts all the same."""
-    settings, customer = home_of(operator, tmp_path), operator.active[0]
-    say(operator, settings, customer, operator.history.end + MINUTE, given=False)
-    settings = settings.model_copy(update={"as_of": "now"})
-    engine = Engine.load(settings, open_resources(settings))
-    answer = ask(engine, customer)
-    assert answer.cuts.windows_end == instant(operator.history.end) < datetime.now(UTC)
+    """What became known after the last instant the lake covers counts all the same."""
+    settings, customer, end = home_of(operator, tmp_path), operator.active[0], operator.history.end
+    say(operator, settings, customer, end + MINUTE, given=False)
+    lake, later = Lake(load_workspace().lake_folder(settings.home)), end + 30 * DAY
+    with opened(settings, fill(tmp_path / "then.db", operator, later, lake), later, tmp_path / "copy") as engine:
+        answer = engine.ask(("customer", customer))
     assert answer.churn.model_dump() == {"status": "not_applicable", "why": WORDS}
-    lake_end = ask(replace(engine, settings=settings.model_copy(update={"as_of": "lake"})), customer)
-    assert lake_end.churn.status == "scored"
+    with opened(settings, fill(tmp_path / "end.db", operator, end, lake), end, tmp_path / "other") as engine:
+        assert status(engine, customer) == "scored"
 
 
 def test_the_champions_were_taught_by_nobody_who_objects(operator: Operator) -> None:
