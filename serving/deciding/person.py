@@ -48,7 +48,7 @@ def customer(known: Known, panel: Panel, covered: Covered, entity: int) -> Vecto
     reached = known.reached(entity, fold.ways, cutoff)
     packed, keys = known.packed(reached.keys(fold.ways))
     values = fold.values(packed, keys, reached, covered.coverage, covered.version, cutoff, seen)
-    return panel.space.vector(values, known.scope.words.said)
+    return panel.space.vector(values, known.said)
 
 
 def _stranger(known: Known, panel: Panel, covered: Covered, found: Match) -> Person:
@@ -69,7 +69,7 @@ def _stranger(known: Known, panel: Panel, covered: Covered, found: Match) -> Per
     ever = [np.full(len(keys), instant) for instant in (EVER_AGO, FOREVER, EVER_AGO, FOREVER)]
     reached = Reached(np.array([keys, *ever], np.int64), {(OWN, ""): (0, len(keys))})
     values = panel.visitors_fold().values(packed, held, reached, covered.coverage, covered.version, at, at)
-    vector = panel.visitors_space.vector(values, known.scope.words.said)
+    vector = panel.visitors_space.vector(values, known.said)
     return replace(unknown, visitor=Visitor(vector, at, known.reading.now - at <= _RECENT))
 
 

@@ -175,6 +175,14 @@ class Known:
             self.kept.append((statements.KEEP_PACKED, (key, self.scope.digest, self.reading.seen, found[key])))
         return found
 
+    def said(self, code: int) -> str:
+        """The word a number in packed bytes stands for; whoever packed them may have heard it first."""
+        try:
+            return self.scope.words.said(code)
+        except KeyError:
+            self.scope.words.refresh(self.reading)
+            return self.scope.words.said(code)
+
     def keep(self, writing: Writing) -> None:
         """Write what was made into the caches."""
         for statement, values in self.kept:

@@ -54,7 +54,7 @@ class Words:
         return self._codes[source, name, word]
 
     def said(self, code: int) -> str:
-        """The word a number stands for."""
+        """The word a number stands for; `KeyError` for one that was not met yet."""
         return self._words[code]
 
     def known(self, source: str, name: str, word: str) -> bool:
