@@ -17,6 +17,8 @@ from starlette.responses import Response
 from serving.watch.ids import REQUEST_ID
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 100
+"""So many fields are told of: a large body may be wrong in a hundred thousand places."""
 
 
 class StartError(RuntimeError):
@@ -41,7 +43,9 @@ class ProblemDocument(BaseModel):
     title: str = Field(description="the HTTP status in words")
     status: int = Field(ge=400, le=599)
     detail: str = Field(description="what went wrong and what would be right")
-    errors: list[FieldError] = Field(description="the fields that are wrong; empty when none is to blame")
+    errors: list[FieldError] = Field(
+        max_length=MOST_ERRORS, description="the fields that are wrong, the first of them; empty when none is to blame"
+    )
     request_id: str | None = Field(default=None, description="of an error on our side: the id its log lines bear")
 
 
@@ -62,7 +66,7 @@ class Problem(HTTPException):
             title=title,
             status=self.status_code,
             detail=str(self.detail),
-            errors=list(self.errors),
+            errors=list(self.errors[:MOST_ERRORS]),
             request_id=REQUEST_ID.get() if self.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else None,
         )
         return Response(document.model_dump_json(exclude_none=True), self.status_code, self.headers, MEDIA_TYPE)

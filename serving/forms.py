@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import AwareDatetime, ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field, create_model
 
 from features.engine.columns import LARGEST
 from features.facts import SOURCES, Column, Source
-from serving.schemas import Form, Key
+from serving.schemas import Form, Instant, Key
 
 MOST = 1_000
 """Facts in one request."""
 _WORD = 200
 _ID = 256
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
+"""Text without control characters: what cannot be seen names nothing, and PostgreSQL keeps no NUL."""
 
 
 class FactForm(Form):
@@ -20,9 +22,14 @@ class FactForm(Form):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str = Field(min_length=1, max_length=_ID, description="the same id again revises the fact; name nobody in it")
+    id: str = Field(
+        min_length=1,
+        max_length=_ID,
+        pattern=_PRINTABLE,
+        description="the same id again revises the fact; name nobody in it",
+    )
     key: Key
-    at: AwareDatetime = Field(description="when it happened")
+    at: Instant = Field(description="when it happened")
     void: bool = Field(default=False, strict=True, description="it is taken back")
 
 
@@ -31,13 +38,15 @@ def _type(column: Column) -> Any:
         case "category" if column.values:
             return Literal[column.values]
         case "category" | "case":
-            return Annotated[str, Field(min_length=1, max_length=_WORD)]
+            return Annotated[str, Field(min_length=1, max_length=_WORD, pattern=_PRINTABLE)]
+        case "number" if column.unit == "probability":
+            return Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)]
         case "number":
             return Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
         case "flag":
             return Annotated[bool, Field(strict=True)]
         case "time":
-            return AwareDatetime
+            return Instant
     raise AssertionError(column.kind)
 
 
@@ -70,7 +79,7 @@ class EventsAnswer(Form):
     """
 
     became: list[Literal["new", "revised", "known"]]
-    known_at: AwareDatetime = Field(description="the instant from which they are known")
+    known_at: Instant = Field(description="the instant from which they are known")
 
 
 def required(source: Source) -> Sequence[str]:

@@ -1,9 +1,9 @@
 """The addresses of the service: each parses, calls the engine and returns."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Request, Security
+from fastapi import APIRouter, Depends, Path, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.responses import Response
 
@@ -17,6 +17,7 @@ from serving.lean import Lean
 from serving.live.store import StoreAway
 from serving.outcomes import tell
 from serving.schemas import (
+    DECISION,
     AccountCard,
     Alive,
     CustomerCard,
@@ -149,7 +150,7 @@ async def outcomes(asked: OutcomeRequest, request: Request) -> bytes:
     response_model=ReplayAnswer,
     responses=declared(404, 422, *_ALWAYS),
 )
-def replay(decision_id: str, engine: Engine = Depends(ready_engine)) -> Any:  # noqa: B008
+def replay(decision_id: Annotated[str, Path(pattern=DECISION)], engine: Engine = Depends(ready_engine)) -> Any:  # noqa: B008
     """A decision, computed again from what was known then: from the same rows, models and rules."""
     return Response(replaying.replay(engine, decision_id), media_type="application/json")
 
@@ -161,7 +162,7 @@ def replay(decision_id: str, engine: Engine = Depends(ready_engine)) -> Any:  # 
     response_model=CustomerCard,
     responses=declared(404, 422, *_ALWAYS),
 )
-def customer(customer_id: str, engine: Engine = Depends(ready_engine)) -> Any:  # noqa: B008
+def customer(customer_id: Annotated[str, Path(max_length=512)], engine: Engine = Depends(ready_engine)) -> Any:  # noqa: B008
     """Everything about the customer of that CRM id."""
     return Response(cards.customer_card(engine, customer_id), media_type="application/json")
 
@@ -173,7 +174,7 @@ def customer(customer_id: str, engine: Engine = Depends(ready_engine)) -> Any:  
     response_model=AccountCard,
     responses=declared(404, 422, *_ALWAYS),
 )
-def account(account_id: str, engine: Engine = Depends(ready_engine)) -> Any:  # noqa: B008
+def account(account_id: Annotated[str, Path(max_length=512)], engine: Engine = Depends(ready_engine)) -> Any:  # noqa: B008
     """What the members' risks amount to for an account."""
     return Response(cards.account_card(engine, account_id), media_type="application/json")
 

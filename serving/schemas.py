@@ -1,8 +1,10 @@
 """What the service is asked and what it answers, as its OpenAPI document shows it."""
 
+import re
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from features.facts import CHANNELS
 from models.nba.rules import Stage
@@ -17,6 +19,20 @@ def _channel(value: str) -> str:
 
 
 Channel = Annotated[str, AfterValidator(_channel), WithJsonSchema({"type": "string", "enum": list(CHANNELS)})]
+
+
+def _written(value: object) -> object:
+    """Pydantic alone would also take seconds since 1970, and the same as text."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _INSTANT.match(value)):
+        return value
+    raise ValueError("write an instant with its zone, such as 2026-01-31T12:00:00Z")
+
+
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
+Instant = Annotated[AwareDatetime, BeforeValidator(_written)]
+
+DECISION = r"^[0-9a-f]{32}$"
+"""The id of a decision."""
 
 
 class Form(BaseModel):
@@ -272,10 +288,10 @@ class ScoresAnswer(Form):
 class OutcomeRequest(Form):
     """What came of an action of a decision. The same again changes nothing."""
 
-    decision_id: str = Field(min_length=1, max_length=32)
+    decision_id: str = Field(pattern=DECISION)
     action: str = Field(min_length=1, max_length=60)
     response: Literal["shown", "accepted", "declined", "already_fixed"]
-    at: AwareDatetime | None = Field(default=None, description="when; without it now")
+    at: Instant | None = Field(default=None, description="when; without it now")
 
 
 class OutcomeAnswer(Form):
