@@ -15,11 +15,13 @@ from rich.markup import escape
 from commands import (
     answers,
     demo,
+    doctor,
     facts,
     flat_tables,
     identity,
     keys,
     levels,
+    live,
     models,
     privacy,
     registered,
@@ -52,7 +54,7 @@ _PUBLIC = {
     "simulate": "features.simulator",
     "deliver": "features.simulator.deliver",
     "windows": "training.split",
-    "Engine": "serving.engine",
+    "Desk": "serving.desk",
     "append_facts": "features.ingest",
     "ingest": "features.ingest",
     "check_source": "features.ingest",
@@ -96,6 +98,9 @@ app.command("promote")(registered.promote)
 app.command("rollback")(registered.rollback)
 app.command("waive")(registered.waive)
 app.command("roll-up")(levels.roll_up)
+app.command("load")(live.load)
+app.command("sync")(live.sync)
+app.command("doctor")(doctor.doctor)
 app.command("forget")(privacy.forget)
 app.command("export")(privacy.export)
 app.command("scan")(privacy.scan)

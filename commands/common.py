@@ -32,6 +32,10 @@ WorkspaceOption = Annotated[
         help="A folder with catalog.py and sql/; default: the built-in telecom one.",
     ),
 ]
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", help="The live store: a path or postgresql://...; default: TIELINE_STORE, or in the home."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="The last line of output is one JSON object.")]
 
 

@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -13,6 +13,7 @@ from rich.table import Table
 from commands.common import (
     JsonOption,
     Place,
+    StoreOption,
     WorkspaceOption,
     emit,
     fail,
@@ -25,6 +26,10 @@ from commands.common import (
     split_key,
 )
 
+if TYPE_CHECKING:
+    from features.privacy.forget import Forgotten
+    from serving.live.forget import Erased
+
 KeyOption = Annotated[
     str, typer.Option("--key", help="TYPE:VALUE, such as msisdn:+32471234567; '-': read it from the input.")
 ]
@@ -35,13 +40,16 @@ def forget(
     key: KeyOption,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     of: EntityOption = "customer",
+    store: StoreOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget the person who holds a key: hidden at once, gone from every file, dropped if it comes again."""
-    from features.privacy.forget import forget as run
+    """Forget the person who holds a key: in the lake, the live store and all decisions; dropped if it comes again."""
+    from serving.forgetting import forget as run
+    from serving.settings import read_settings
 
     place = _place(workspace)
+    url = read_settings(home=home(), workspace=workspace, store=store).live(place.workspace.name)
     kind, value = split_key(key, "--key")
     ring = place.keyring()
     if not yes:
@@ -50,30 +58,38 @@ def forget(
         )
         typer.confirm("go on?", abort=True, err=True)
     with progress() as bar:
-        narrator(bar, "forgetting")
-        done = run(place.lake, place.workspace.catalog, ring, kind, value, of=of)
+        told = narrator(bar, "forgetting")
+        done = run(url, home(), place.workspace, place.lake, ring, kind, value, of=of, told=told)
     if as_json:
-        emit(plain(done))
+        emit({**plain(done.lake), "complete": done.complete, "live": plain(done.live) if done.live else None})
     else:
-        _say_forgotten(kind, done.nothing, done.customers, done.keys, done.facts, done.quarantined)
+        _say_forgotten(kind, done.lake)
+        if done.live is not None:
+            _say_erased(done.live)
     if not done.complete:
         fail(
-            "nobody can read them any more, but somebody is at work in the lake: run it again to remove the last files"
+            "nobody can read them any more, but somebody is at work in the lake or in the live store: "
+            "run it again to remove the last files"
         )
 
 
-def _say_forgotten(
-    kind: str, nothing: bool, customers: int, keys: dict[str, int], facts: dict[str, int], quarantined: int
-) -> None:
-    if nothing:
+def _say_forgotten(kind: str, done: "Forgotten") -> None:
+    if done.nothing:
         out.print(f"nothing is kept under this {kind}")
         return
-    table = Table("gone" if customers else "gone (of a visitor nobody could name)", "rows")
-    for name, count in {**facts, "quarantine": quarantined}.items():
+    table = Table("gone" if done.customers else "gone (of a visitor nobody could name)", "rows")
+    for name, count in {**done.facts, "quarantine": done.quarantined}.items():
         table.add_row(name, f"{count:,}")
     out.print(table)
-    out.print("keys: " + (", ".join(f"{count} {name}" for name, count in keys.items()) or "none"), highlight=False)
-    out.print("a running `tieline serve` holds what it read when it started: start it anew")
+    out.print("keys: " + (", ".join(f"{n} {name}" for name, n in done.keys.items()) or "none"), highlight=False)
+
+
+def _say_erased(done: "Erased") -> None:
+    facts = sum(done.facts.values()) + done.evidence
+    out.print(
+        f"live store: {facts:,} facts, {done.keys} keys and {done.decisions:,} decisions about them are gone",
+        highlight=False,
+    )
 
 
 def export(

@@ -4,7 +4,6 @@ They hold what was decided and with which probability, nothing about the keys so
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from uuid import uuid4
@@ -74,13 +73,12 @@ def decision_row(id_: str, stamp: int, erased: bool, body: bytes) -> dict[str, o
     if erased:
         return dict.fromkeys(DECISIONS.names) | kept
     entry, _ = journal.unpack(body)
-    told = asdict(entry)
     offers = [
         {"action": action, "slot": slot, "propensity": propensity, "value": value}
         for slot, (action, value, propensity) in enumerate(entry.offers, 1)
     ]
     models = [{"name": name, "version": version, "model": model} for name, (version, model) in entry.models.items()]
-    same = {name: told[name] for name in ("now", "seen", "channel", "state", "rules", "risk")}
+    same = {name: getattr(entry, name) for name in ("now", "seen", "channel", "state", "rules", "risk")}
     return kept | same | {
         "entity": entry.entity, "models": models, "offers": offers, "degraded": list(entry.degraded)
     }  # fmt: skip

@@ -50,6 +50,12 @@ class Erased:
     decisions: int
     complete: bool = True
 
+    def and_then(self, later: "Erased", complete: bool) -> "Erased":
+        """With what went in a later round."""
+        facts = dict(Counter(self.facts) + Counter(later.facts))
+        counts = (self.evidence + later.evidence, self.keys + later.keys, self.decisions + later.decisions)
+        return Erased(facts, *counts, complete)
+
 
 def erase(
     store: Store,

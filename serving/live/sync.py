@@ -136,6 +136,7 @@ class _Sync:
     def range(self) -> Synced:
         """Brings it all."""
         self._begin()
+        before = self.lake.snapshot()
         receipts = self._facts()
         decisions, outcomes = self._decisions(), self._outcomes()
         suppressed = self._drop()
@@ -143,6 +144,9 @@ class _Sync:
             if int(meta(core).get("synced", 0)) < self.cut:
                 note(core, synced=self.cut)
             core.execute(schema.META.delete().where(schema.META.c.name == "syncing"))
+            after, own = self.lake.snapshot(), {r.version for r in receipts if r.version > before.version}
+            if meta(core).get("fingerprint") == before.fingerprint and after.version == before.version + len(own):
+                note(core, fingerprint=after.fingerprint)  # all that is new in the lake came from here
         version = max((receipt.version for receipt in receipts), default=0)
         return Synced(self.low, self.cut, self.rows, receipts, decisions, outcomes, suppressed, version)
 
@@ -231,7 +235,7 @@ class _Sync:
     def _covered(self, base: Snapshot) -> dict[str, list[Interval]]:
         """What each live feed covered that the lake does not know of yet."""
         with self.store.engine.connect() as core:
-            rows = core.execute(select(schema.COVERAGE).where(schema.COVERAGE.c.heard.is_not(None))).tuples().all()
+            rows = core.execute(select(schema.COVERAGE).where(schema.COVERAGE.c.heard.is_not(None))).all()
         found: dict[str, list[Interval]] = {}
         for name, low, high, heard in rows:
             end = min(self.cut, heard + self.patience) if high is None else high

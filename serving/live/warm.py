@@ -153,13 +153,18 @@ def _changes(who: History, now: int) -> pd.Series:
     """
     found: list[pd.Series] = []
     for link, said in who.graph.said.items():
-        instants = [said["at"], said["known"], said["until"], *([said["at"] + duration(link.back)] if link.back else [])]
+        instants = [
+            said["at"],
+            said["known"],
+            said["until"],
+            *([said["at"] + duration(link.back)] if link.back else []),
+        ]
         ends = ("child", "parent") if link.is_merge else ("child",)
         found += [pd.Series(i[i >= now].to_numpy() + 1, said[end][i >= now]) for i in instants for end in ends]
         frame = who.graph.links.get(link)
         if frame is not None:
             instants = [frame["at_from"], frame["at_to"]]
-            found += [pd.Series(np.maximum(i[i >= now], now + 1).to_numpy(), frame["child"][i >= now]) for i in instants]
+            found += [pd.Series(i[i >= now].clip(lower=now + 1).to_numpy(), frame["child"][i >= now]) for i in instants]
     own = pd.concat([pd.Series(dtype=np.int64), *found]).groupby(level=0).min()
     for _ in who.catalog.key_types:
         above = [

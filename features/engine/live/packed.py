@@ -115,7 +115,7 @@ def unpack(blob: bytes, layout: Layout) -> dict[int, Rows]:
         moments, known, rank, bits = (taken(n) for _ in range(4))
         until = taken(n) if revised else np.full(n, FOREVER, np.int64)
         numbers = taken(n * len(section.numbers)).view(np.float64).reshape(-1, n)
-        wide = taken(len(section.codes) * _words(n)).view(np.int32).reshape(len(section.codes), -1)[:, :n]
+        wide = taken(len(section.codes) * _words(n)).view(np.int32).reshape(len(section.codes), 2 * _words(n))[:, :n]
         case = taken(n) if section.case else np.full(n, NO_CASE, np.int64)
         found[place] = Rows(moments, known, rank, bits.view(np.uint64), until, numbers, wide, case)
     return found
