@@ -45,30 +45,13 @@ def demo(
 
 def _decisions(customers: list[str], asked: int = 300) -> None:
     """Ask for a spread of customers and somebody nobody knows; show the most at risk, the middle and the stranger."""
-    import asyncio
-    from tempfile import TemporaryDirectory
-
-    from serving.engine import Engine
-    from serving.filling import filled
-    from serving.resources import open_resources
-    from serving.schemas import ChurnScored, DecisionAnswer, DecisionRequest, Key
+    from serving.desk import Desk
+    from serving.schemas import ChurnScored
     from serving.settings import Settings
-    from serving.watch.metrics import Metrics
-
-    async def ask_all(who: list[tuple[str, str]]) -> list[DecisionAnswer]:
-        asked = [DecisionRequest(keys=[Key(type=kind, value=value)], channel="call_center") for kind, value in who]
-        return [DecisionAnswer.model_validate_json(await engine.decide(one)) for one in asked]
 
     chosen = customers[:: max(1, len(customers) // asked)]
-    with TemporaryDirectory() as folder:
-        # A store of its own: in the one a service answers from, it may be much later than the lake's end by now.
-        settings = Settings(home=home(), tracking_uri=tracking_uri(), store=f"{folder}/live.db", as_of="lake")
-        resources = open_resources(settings)
-        engine = Engine.open(settings, resources, filled(settings, resources), Metrics())
-        try:
-            *known, unknown = asyncio.run(ask_all([*(("customer", name) for name in chosen), ("cookie", "never-seen")]))
-        finally:
-            engine.close()
+    with Desk(Settings(home=home(), tracking_uri=tracking_uri())) as desk:
+        *known, unknown = desk.ask_all([*([("customer", name)] for name in chosen), [("cookie", "never-seen")]])
     answers = list(zip(chosen, known, strict=True))
     risks = {name: max(a.churn.curve.values()) for name, a in answers if isinstance(a.churn, ChurnScored)}
     scored = sorted(((n, a) for n, a in answers if n in risks), key=lambda pair: -risks[pair[0]])

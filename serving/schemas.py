@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from features.facts import CHANNELS
-from models.nba.rules import Stage
+from models.nba.policy import Stage
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 

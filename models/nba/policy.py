@@ -1,7 +1,7 @@
 """The policy of one catalogue, compiled: the same code for one person during a call and for many in bulk.
 
 Stages in order: channel, identity, objection, consent, eligibility; the first that refuses says why. What is allowed
-has the value of `models.nba.value`. Nothing here knows where people come from: they are rows of flat arrays.
+has the value `models.nba.value` tells of. Nothing here knows where people come from: they are rows of flat arrays.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -13,9 +13,7 @@ from features.dataset import Dataset
 from models.bundle import Model
 from models.hazard import Params
 from models.nba.catalogue import Catalogue
-from models.nba.rules import People
-from serving.decide import offers
-from serving.scores import Churn, Need, Scores
+from models.nba.policy import Policy
 from training.fit import Settings, fit
 from training.worth import offered, plots
 from training.worth.offered import FIGURES, Reach, slot
@@ -91,13 +89,14 @@ def reach(data: Dataset | None = None, actions: Catalogue | None = None, **asked
 def test_slot_one_is_what_a_call_would_be_answered_with(channel: str) -> None:
     X, actions = people().X.head(150), catalogue()
     found = slot(X, actions, channel, churn(), needs())
+    policy = Policy(actions)
     risk, wanted = offered.last(churn(), X)["leaves"], offered.last(needs(), X)
     for i in range(len(X)):
-        person = People.of(X.iloc[[i]][list(actions.reads)], np.array([True]), channel)
-        told = tuple(Need(name, float(p[i])) for name, p in wanted.items())
-        best = offers(person, Scores(Churn({90: float(risk[i])}, "low", ()), told), actions, 1)[0]
-        assert found.choices[found.first[i]].id == best.action.id
-        assert (found.churn[i], found.need[i]) == (risk[i], max(need.probability for need in told))
+        person = policy.known(X.iloc[[i]], np.array([True]))
+        told = {name: p[[i]] for name, p in wanted.items()}
+        best = policy.best(policy.judge(person, policy.likely(told, risk[[i]]), channel), 1)[0, 0]
+        assert found.first[i] == best
+        assert (found.churn[i], found.need[i]) == (risk[i], max(float(p[0]) for p in told.values()))
     assert len(set(found.first.tolist())) == {"app": 4, "shop": 2}[channel]
 
 

@@ -13,9 +13,8 @@ import pandas as pd
 
 from features.dataset import Dataset
 from models.bundle import Model
-from models.nba import rules, value
 from models.nba.catalogue import SAFE_KINDS, Action, Catalogue
-from models.nba.rules import People
+from models.nba.policy import Policy
 from training.slices import values_of
 from training.worth.bootstrap import DRAWS, interval, weights
 
@@ -137,14 +136,12 @@ def of(
 
 def slot(X: pd.DataFrame, actions: Catalogue, channel: str, churn: Model | None, needs: Model | None) -> Slot:
     """What stands in slot 1 for each row of ``X``, for whom it is certain who they are and who does not object."""
-    read = [name for name in actions.reads if name in X]
-    people = People.of(X[read], np.ones(len(X), bool), channel)
+    policy = Policy(actions)
+    missing = {name: np.full(len(X), np.nan, np.float32) for name in lacking(actions, X)}
+    people = policy.known(X.assign(**missing), np.ones(len(X), bool))
     risk = np.full(len(X), np.nan) if churn is None else last(churn, X)[churn.labels[0]]
     wanted = {} if needs is None else last(needs, X)
-    monthly = people.columns.get(actions.customer_value.monthly_value, np.full(len(X), np.nan))
-    total = value.parts(actions, wanted, risk, value.customer_value(actions, monthly)).total
-    may = rules.allowed(actions, people)
-    first = np.array([value.order(actions, total[i], may[i])[0] for i in range(len(X))], dtype=np.int64)
+    first = policy.rank(people, policy.likely(wanted, risk), channel, 1)[0][:, 0].astype(np.int64)
     likeliest = np.max(list(wanted.values()), axis=0) if wanted else np.full(len(X), np.nan)
     return Slot(actions.choices, first, risk, likeliest)
 

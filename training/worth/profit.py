@@ -22,9 +22,9 @@ import pandas as pd
 from scipy.stats import beta
 
 from features.dataset import Dataset
-from models.nba import rules, value
+from models.nba import value
 from models.nba.catalogue import Action, Catalogue
-from models.nba.rules import People
+from models.nba.policy import Policy
 from training.evaluate import Scored
 from training.worth.bootstrap import DRAWS, interval, weights
 
@@ -264,12 +264,12 @@ def _may(action: Action, catalogue: Catalogue, X: pd.DataFrame) -> np.ndarray | 
     """(n,) bool: who may get it on one of its channels; ``None`` where a column that says so is not held."""
     if _lacking(action, catalogue, X.columns):
         return None
-    read = [name for name in catalogue.reads if name in X]
-    people = People.of(X[read], np.ones(len(X), bool), action.channels[0])
-    may = np.ones(len(X), bool)
-    for check in rules.checks(action, catalogue, people):
-        may &= check.passed
-    return may
+    alone = catalogue.model_copy(update={"actions": (action,)})
+    policy = Policy(alone)
+    held = X.assign(**{name: np.nan for name in alone.reads if name not in X})
+    people = policy.known(held, np.ones(len(X), bool))
+    judged = policy.judge(people, policy.likely({}, np.full(len(X), np.nan)), action.channels[0])
+    return judged.refused[:, 0] < 0
 
 
 def _lacking(action: Action, catalogue: Catalogue, held: pd.Index) -> list[str]:

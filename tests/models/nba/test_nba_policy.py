@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import slow_rules as rules
+import slow_value as value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.nba import rules, value
 from models.nba.catalogue import Catalogue
 from models.nba.policy import MISSING, OTHER, Known, Likely, Policy
 

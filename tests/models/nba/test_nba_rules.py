@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from slow_rules import People, allowed, meets, refusals
 
 from models.nba.catalogue import Action, Catalogue, Condition
-from models.nba.rules import People, allowed, meets, refusals
 
 EFFECT = {"stay": 0.0, "accept": 0.5}
 

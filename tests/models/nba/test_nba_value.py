@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from slow_value import customer_value, order, parts, stay_effect
 
 from models.nba.catalogue import Catalogue
-from models.nba.value import customer_value, order, parts, stay_effect
 
 
 def catalogue(*actions: dict[str, object]) -> Catalogue:

@@ -1,4 +1,6 @@
-"""Who may get which action. Stages in order: channel, identity, objection, consent, eligibility; each says why.
+"""The slow and obvious twin of `models.nba.policy`: who may get which action.
+
+Stages in order: channel, identity, objection, consent, eligibility; each says why.
 
 Everything works on n people at once; a single live request is n = 1.
 """
