@@ -10,7 +10,7 @@ from features.declare import Catalog
 from features.engine.live.packed import rank_of
 from serving.live import statements
 from serving.live.feeds import Feeds
-from serving.live.nearby import Nearby
+from serving.live.nearby import CrowdedError, Nearby
 from serving.live.store import EVERYTHING, Writing
 from serving.live.words import Words
 
@@ -110,9 +110,8 @@ def touches(nearby: Nearby, pairs: Sequence[tuple[int, int]], types: Mapping[int
     pairs of keys, whose ``types`` are given.
     """
     nearby.types |= types
-    found: set[int] = set()
-    for child, parent in pairs:
-        kinds = (types[child], types[parent])
+    lower, upper = {child for child, _ in pairs}, {parent for _, parent in pairs}
+    for kinds in {(types[child], types[parent]) for child, parent in pairs}:
         link = next((k for k in nearby.catalog.links if (k.child, k.parent) == kinds), None)
         if (
             link is not None
@@ -121,9 +120,11 @@ def touches(nearby: Nearby, pairs: Sequence[tuple[int, int]], types: Mapping[int
             and _is_place(nearby, link.child)
         ):
             return {EVERYTHING}
-        below = nearby.below([child, *([parent] if kinds[0] == kinds[1] else [])])
-        found |= below | nearby.above([*below, parent], rolling=True)
-    return found
+    try:
+        below = nearby.below(lower | {parent for child, parent in pairs if types[child] == types[parent]})
+        return below | nearby.above(below | upper, rolling=True)
+    except CrowdedError:
+        return {EVERYTHING}
 
 
 def _is_place(nearby: Nearby, kind: str) -> bool:

@@ -21,7 +21,7 @@ from features.identity.candidates import Naming
 from features.identity.graph.graph import Graph
 from features.identity.reach import Reach, own_reach, parents
 from serving.live import statements
-from serving.live.nearby import Nearby, rectangles
+from serving.live.nearby import CrowdedError, Nearby, rectangles
 from serving.live.store import Reading, Writing
 from serving.live.words import Words
 
@@ -91,9 +91,13 @@ class Known:
 
     def _name(self, key_type: str, key: int) -> Named:
         nearby = Nearby(self.reading, self.scope.catalog)
-        nearby.above([key], rolling=True)
-        graph, kinds = nearby.graph()
         now, seen = self.reading.now, self.reading.seen
+        try:
+            nearby.above([key], rolling=True)
+        except CrowdedError:
+            self.kept.append((statements.KEEP_NAMES, (key, seen, FOREVER, b"{}")))
+            return {}
+        graph, kinds = nearby.graph()
         named = Naming(graph, kinds.type_of).named_by(key_type, key, self.scope.entity_type, now, seen)
         if kinds.type_of(key):
             body = orjson.dumps({str(entity): p for entity, p in named.items()})
@@ -136,9 +140,12 @@ class Known:
 
     def _made(self, entity: int, ways: Ways) -> bytes:
         nearby = Nearby(self.reading, self.scope.catalog)
-        group = nearby.same([entity])
-        nearby.above(group)
-        nearby.below(group)
+        try:
+            group = nearby.same([entity])
+            nearby.above(group)
+            nearby.below(group)
+        except CrowdedError:
+            nearby, group = Nearby(self.reading, self.scope.catalog), {entity}  # it is read through itself alone
         graph, _ = nearby.graph()
         kind = nearby.types.get(entity, self.scope.entity_type)
         own = own_reach(kind, np.array(sorted(group), np.int64), graph)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from features.declare import Catalog, Link
+from features.declare import Catalog
 from features.engine.columns import FOREVER
 from features.facts import source
 from features.identity.graph.evidence import Kinds
@@ -25,6 +25,10 @@ _MOST = 20_000
 """So many keys are followed at most: more than any account has."""
 
 
+class CrowdedError(ValueError):
+    """More keys hang together than any account has: somebody uses one key for whoever has none."""
+
+
 @dataclass
 class Nearby:
     """Evidence around some keys, as far as it was read: ``said``, rows by (id, known_at); ``types`` of all keys."""
@@ -33,6 +37,8 @@ class Nearby:
     catalog: Catalog
     said: dict[tuple[str, int], tuple] = field(default_factory=dict)
     types: dict[int, str] = field(default_factory=dict)
+    _of_child: dict[int, list[tuple]] = field(default_factory=dict)
+    _of_parent: dict[int, list[tuple]] = field(default_factory=dict)
     _as_child: set[int] = field(default_factory=set)
     _as_parent: set[int] = field(default_factory=set)
 
@@ -43,9 +49,10 @@ class Nearby:
         while level - found:
             found |= level
             self._read_children(level)
-            level = self.same(
-                other for key in level for other, link in self._up(key) if not (rolling and not link.rolls_up)
-            )
+            ends = {(key, row[3]) for key in level for row in self._of_child.get(key, ())}
+            self._learn(other for _, other in ends)
+            up = {(k.child, k.parent) for k in self.catalog.links if not k.is_merge and (k.rolls_up or not rolling)}
+            level = self.same(p for c, p in ends if (self.types.get(c), self.types.get(p)) in up)
         return found
 
     def below(self, keys: Iterable[int]) -> set[int]:
@@ -55,15 +62,10 @@ class Nearby:
         while level - found:
             found |= level
             self._read_parents(level)
-            children = {row[2] for row in self._rows() if row[3] in level and row[2] != row[3]}
-            self._learn(children | level)
+            ends = {(row[2], key) for key in level for row in self._of_parent.get(key, ())}
+            self._learn(level.union(child for child, _ in ends))
             rolling = {(link.child, link.parent) for link in self.catalog.links if link.rolls_up and not link.is_merge}
-            pairs = {
-                row[2]
-                for row in self._rows()
-                if row[3] in level and (self.types.get(row[2]), self.types.get(row[3])) in rolling
-            }
-            level = self.same(pairs)
+            level = self.same(c for c, parent in ends if (self.types.get(c), self.types.get(parent)) in rolling)
             self._read_children(level)
         return found
 
@@ -78,13 +80,10 @@ class Nearby:
             mine = {key for key in level if self.types.get(key) in merging}
             self._read_children(mine)
             self._read_parents(mine)
-            self._learn({end for row in self._rows() for end in (row[2], row[3]) if row[2] in mine or row[3] in mine})
-            level = {
-                other
-                for row in self._rows()
-                for key, other in ((row[2], row[3]), (row[3], row[2]))
-                if key in mine and self.types.get(key) == self.types.get(other)
-            } - found
+            ends = {(key, row[3]) for key in mine for row in self._of_child.get(key, ())}
+            ends |= {(key, row[2]) for key in mine for row in self._of_parent.get(key, ())}
+            self._learn(other for _, other in ends)
+            level = {other for key, other in ends if self.types.get(key) == self.types.get(other)} - found
         return found
 
     def graph(self) -> tuple[Graph, Kinds]:
@@ -99,14 +98,6 @@ class Nearby:
     def _rows(self) -> list[tuple]:
         return list(self.said.values())
 
-    def _up(self, key: int) -> list[tuple[int, Link]]:
-        by_types = {(link.child, link.parent): link for link in self.catalog.links if not link.is_merge}
-        others = {row[3] for row in self._rows() if row[2] == key}
-        self._learn(others)
-        mine = self.types.get(key, "")
-        pairs = ((other, by_types.get((mine, self.types.get(other, "")))) for other in others)
-        return [(other, link) for other, link in pairs if link is not None]
-
     def _read_children(self, keys: Iterable[int]) -> None:
         self._read(SAID, set(keys) - self._as_child)
         self._as_child |= set(keys)
@@ -119,10 +110,12 @@ class Nearby:
         if not keys:
             return
         if len(self._as_child) + len(keys) > _MOST:
-            raise ValueError(f"more than {_MOST:,} keys hang together; a link's `shared` guards against that")
+            raise CrowdedError(f"more than {_MOST:,} keys hang together")
         for row in self.reading.rows(statement, sorted(keys)):
-            if row[5] < self.reading.seen:
+            if row[5] < self.reading.seen and (row[0], row[1]) not in self.said:
                 self.said[row[0], row[1]] = row
+                self._of_child.setdefault(row[2], []).append(row)
+                self._of_parent.setdefault(row[3], []).append(row)
 
     def _learn(self, keys: Iterable[int]) -> None:
         wanted = sorted(set(keys) - set(self.types))
