@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help install demo test test-slow mutations check bench pin pictures serve ui lock clean
+.PHONY: help install demo postgres test test-slow mutations check bench pin pictures serve ui lock clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -20,10 +20,14 @@ install: $(READY)    ## the environment, from the lock file
 demo: $(READY)       ## the whole way on a simulated operator, in a few minutes
 	$(BIN)/tieline demo
 
-test: $(READY)       ## all tests but the slow ones
+postgres:            ## a PostgreSQL server for the tests, where it may be installed (root, apt); without one they are skipped
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || sh tests/serving/live/install_postgres.sh \
+	  || echo "no PostgreSQL server can be installed here: the tests over one are skipped"
+
+test: $(READY) postgres  ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow and not compiling" -n 2 --dist worksteal
 
-test-slow: $(READY)  ## the slow tests: kills, mutations, statistics (what `make bench` measures apart)
+test-slow: $(READY) postgres  ## the slow tests: kills, mutations, statistics (what `make bench` measures apart)
 	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal --ignore=tests/benchmarks
 
 mutations: $(READY)  ## break each rule of the kernel, compile it anew and see the tests fail (a quarter of an hour)

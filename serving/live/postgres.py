@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as NoneFree
@@ -30,6 +30,10 @@ _SETTLED = f"""
            coalesce(bool_or(a.query = '<insufficient privilege>'), false)
     FROM c LEFT JOIN pg_stat_activity a ON a.datname = current_database() AND a.pid <> pg_backend_pid()
     GROUP BY c.now"""
+_MORE = 4
+"""Connections beyond those kept, for a moment."""
+_LONGER = 6
+"""So many times as long as a reading's may a statement of a writing take: it may bring many rows at once."""
 _TRIES = 8
 """So often a writing is begun that others got in the way of."""
 _CLASH = ("40001", "40P01")
@@ -38,9 +42,10 @@ _CLASH = ("40001", "40P01")
 class PostgresStore(Store):
     """The live store at a ``postgresql://`` URL; its tables are made where there are none.
 
-    ``writers``, ``readers``: how many at once, each with a connection. ``patience``: seconds for which a statement, and
-    a lock it waits for, may take; then, and where the server is away, `StoreAway`. Raises `StoreError` for a database
-    that cannot be used.
+    ``writers``, ``readers``: how many at once, each with a connection. ``patience``: seconds to wait for a lock, for a
+    free connection, and for what a reading asks; a statement of a writing may take longer, and one over `engine` as
+    long as it wants. Past that, and where the server is away: `StoreAway`. Raises `StoreError` for a database that
+    cannot be used.
     """
 
     speech = POSTGRES
@@ -48,19 +53,15 @@ class PostgresStore(Store):
 
     def __init__(self, url: str, *, writers: int = 8, readers: int = 8, patience: float = 10.0) -> None:
         self.patience = patience
+        self._era = 0  # of connections: those of an earlier one are replaced when they are asked for
         address = _address(url, patience)
-        self.engine = create_engine(address, pool_size=writers, max_overflow=4, pool_timeout=patience)
-        self._reading = create_engine(
-            address, pool_size=readers, max_overflow=4, pool_timeout=patience, isolation_level="AUTOCOMMIT"
-        )
-        for engine in (self.engine, self._reading):
-            event.listen(engine, "connect", self._connected)
-            event.listen(engine, "checkout", self._checked)
+        self.engine = self._engine(address, 1, 0)
+        self._writing = self._engine(address, writers, _LONGER * patience)
+        self._reading = self._engine(address, readers, patience, isolation_level="AUTOCOMMIT")
         self._writers = ThreadPoolExecutor(writers, "live-store-writer")
         self._counting = threading.Lock()
         self._waiting = 0
         self._closing = False
-        self._era = 0  # of connections: those of an earlier one are replaced when they are asked for
         try:
             with self._answering(), self.engine.begin() as core:
                 core.exec_driver_sql(_TABLES)
@@ -141,16 +142,26 @@ class PostgresStore(Store):
         with self._counting:
             self._closing = True
         self._writers.shutdown()
-        self.engine.dispose()
-        self._reading.dispose()
+        for engine in (self.engine, self._writing, self._reading):
+            engine.dispose()
 
-    def _connected(self, driver: psycopg.Connection, record: ConnectionPoolEntry) -> None:
-        record.info["era"] = self._era
-        before, driver.autocommit = driver.autocommit, True
-        for name in ("statement_timeout", "lock_timeout"):
-            driver.execute(f"SET {name} = {int(self.patience * 1000)}")
-        driver.execute("SET default_transaction_isolation = 'read committed'")
-        driver.autocommit = before
+    def _engine(self, address: URL, size: int, limit: float, **options: Any) -> Engine:
+        """Connections whose statements may take ``limit`` seconds, 0: as long as they want."""
+        engine = create_engine(
+            address, pool_size=size, max_overflow=_MORE, pool_timeout=self.patience, pool_use_lifo=True, **options
+        )
+
+        def connected(driver: psycopg.Connection, record: ConnectionPoolEntry) -> None:
+            record.info["era"] = self._era
+            before, driver.autocommit = driver.autocommit, True
+            for name, seconds in (("statement_timeout", limit), ("lock_timeout", self.patience)):
+                driver.execute(f"SET {name} = {int(seconds * 1000)}")
+            driver.execute("SET default_transaction_isolation = 'read committed'")
+            driver.autocommit = before
+
+        event.listen(engine, "connect", connected)
+        event.listen(engine, "checkout", self._checked)
+        return engine
 
     def _checked(self, driver: psycopg.Connection, record: ConnectionPoolEntry, proxy: object) -> None:
         if record.info["era"] != self._era:
@@ -187,7 +198,7 @@ class PostgresStore(Store):
         raise AssertionError("the last try returns or raises")
 
     def _transaction(self, work: Work[T]) -> T:
-        with self.engine.connect() as core:
+        with self._writing.connect() as core:
             driver = core.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)
             transaction = core.begin()

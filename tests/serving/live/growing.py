@@ -36,7 +36,8 @@ Bits = list[int | str]
 class Growing:
     """A store that facts come into, and all that was told to it with the stamp it got."""
 
-    def __init__(self, store: Store, catalog: Catalog, types: dict[int, str]) -> None:
+    def __init__(self, store: Store, catalog: Catalog, types: dict[int, str], clock: int | None = NOW) -> None:
+        """``clock``: what it says, in a store that nothing is in; of a store that was filled ``None``."""
         self.store, self.catalog, self.types = store, catalog, types
         layout = Layout.of(catalog)
         self.words, self.feeds = Words(layout), Feeds()
@@ -45,10 +46,12 @@ class Growing:
         self.fold = LiveFold(layout, layout.of_customers, catalog.features) if catalog.features else None
         self.told: list[Told] = []
         self._past: tuple[int, History] | None = None
-        store.set_clock(NOW - store.machine_clock())
+        if clock is None:
+            return
+        store.set_clock(clock - store.machine_clock())
         with store.engine.begin() as core:
             covered = {s.source: ((-60 * MINUTE, 60 * MINUTE),) for s in layout.sections}
-            feeds.keep(core, covered, NOW, feeds.PATIENCE)
+            feeds.keep(core, covered, clock, feeds.PATIENCE)
 
     def tell(self, facts: Sequence[Told]) -> Appended:
         """They are in the store when this returns."""
@@ -90,10 +93,10 @@ class Growing:
             then = At(reading, now, seen)
             return self._values(Past(then, self.scope), then, entity)
 
-    def expected(self, asked: Asked) -> Bits:
+    def expected(self, asked: Asked, past: History | None = None) -> Bits:
         """Those by the history; what came later than the cuts makes no difference to it."""
         entity, now, seen = asked
-        past, features = self.history(), self.catalog.features
+        past, features = past or self.history(), self.catalog.features
         values = Vectors(past.block, "customer", features).of(entity, now, seen)
         return self._bits(values, lambda feature, code: past.block.vocabulary(feature)[code])
 

@@ -118,7 +118,8 @@ def test_texts_are_kept_and_replaced(place: Place) -> None:
         note(core, workspace="telecom", patience=3)
     with store.engine.begin() as core:
         note(core, patience=4)
-    assert place.open().texts() == {"version": schema.VERSION, "workspace": "telecom", "patience": "4"}
+    said = {"version": schema.VERSION, "workspace": "telecom", "patience": "4"}
+    assert said.items() <= place.open().texts().items()
 
 
 def test_tables_of_another_version_are_refused(place: Place) -> None:
