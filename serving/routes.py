@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from serving import cards, replaying
 from serving.access.keys import HEADER
+from serving.card_forms import AccountCard, CustomerCard
 from serving.deciding.answer import JSON
 from serving.engine import Engine
 from serving.errors import Problem, declared
@@ -18,9 +19,7 @@ from serving.live.store import StoreAway
 from serving.outcomes import tell
 from serving.schemas import (
     DECISION,
-    AccountCard,
     Alive,
-    CustomerCard,
     DecisionAnswer,
     DecisionRequest,
     Following,
