@@ -37,7 +37,7 @@ class Intake:
             places.setdefault(name, i)
         if wrong:
             raise Problem(422, "a fact cannot be taken, so none was; see errors", wrong)
-        return [fact for i, fact in enumerate(found) if fact is not None and places[fact.source, fact.id] == i]
+        return [fact for fact in found if fact is not None]
 
     def _fact(self, form: FactForm, place: str, now: int, wrong: list[FieldError]) -> Fact | None:
         name: str = form.source  # type: ignore[attr-defined]
