@@ -1,6 +1,9 @@
 """The service as a process."""
 
+import signal
 import socket
+from math import ceil
+from types import FrameType
 
 import uvicorn
 
@@ -9,6 +12,9 @@ from serving.errors import StartError
 from serving.settings import Settings
 from serving.watch import log
 from serving.watch.requests import Requests
+
+_GRACE = 3
+"""Seconds beside what the limits allow, for requests under way when the service is told to stop."""
 
 
 def run(settings: Settings) -> None:
@@ -33,11 +39,21 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         access_log=False,
         log_config=log.uvicorn_config(),
         ws="none",
+        # A request waits for the store at most twice; who never ends theirs does not keep the service from ending.
+        timeout_graceful_shutdown=ceil(2 * settings.time_limit) + _GRACE,
     )
     server = uvicorn.Server(config)
-    server.run([listener])
+    before = signal.signal(signal.SIGTERM, _stopped)
+    try:
+        server.run([listener])
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if app.state.failure is not None:
         raise StartError(f"the lake could not be loaded: {app.state.failure}") from app.state.failure
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    """Nothing more to do: uvicorn, once it has ended as it was asked to, raises the signal it was asked with again."""
 
 
 def _listening(host: str, port: int) -> socket.socket:
