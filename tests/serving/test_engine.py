@@ -1,12 +1,11 @@
 """The engine alone: who gets an action that asks for nothing, and what an answer reads at which cuts."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from opened_engine import MINUTE, Opened, StillStore, fill, opened
+from opened_engine import MINUTE, Opened, fill, opened
 from small_operator import Operator
 
 from features.conditions import DAY

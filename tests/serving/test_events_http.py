@@ -1,4 +1,4 @@
-"""`POST /v1/events`: facts of every source, each once, seen by the very next decision; what is wrong is told and has no effect."""
+"""`POST /v1/events`: facts of every source, each once, seen by the very next decision; what is wrong has no effect."""
 
 import json
 
