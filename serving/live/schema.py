@@ -37,7 +37,9 @@ def _table(name: str, *columns: Column | Index | UniqueConstraint) -> Table:
 
 
 def _id(name: str) -> Column:
-    return Column(name, BigInteger, primary_key=True, autoincrement=False)
+    # In SQLite an INTEGER is the row's own number: it is found without an index in between.
+    number = BigInteger().with_variant(Integer(), "sqlite")
+    return Column(name, number, primary_key=True, autoincrement=False)
 
 
 def _instant(name: str, null: bool = False) -> Column:
