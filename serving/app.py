@@ -16,6 +16,7 @@ from serving.access.limits import Limits
 from serving.engine import Engine
 from serving.errors import install
 from serving.filling import filled
+from serving.lean import Direct
 from serving.openapi import describe
 from serving.resources import Resources, open_resources
 from serving.settings import Settings
@@ -45,6 +46,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] | None = None)
     app.state.metrics = metrics
     for router in routes.ROUTERS:
         app.include_router(router)
+    app.add_middleware(Direct, routers=routes.ROUTERS)
     app.add_middleware(Guard, keys=keys, limits=Limits.of(settings), metrics=metrics)
     install(app)
     describe(app, resources.workspace.catalog.key_types)

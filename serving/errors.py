@@ -102,10 +102,15 @@ def _detail(request: Request, error: HTTPException) -> str:
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    return invalid(error.errors()).response()
+
+
+def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """The problem of a body that is not of its form, by pydantic's errors."""
     # Once each: a body may hold any number of unknown fields.
-    told = dict.fromkeys((_place(e), str(e["msg"])) for e in error.errors())
+    told = dict.fromkeys((_place(e), str(e["msg"])) for e in errors)
     fields = [FieldError(field=place, message=message) for place, message in told]
-    return Problem(422, "the request is not valid; see errors", fields).response()
+    return Problem(422, "the request is not valid; see errors", fields)
 
 
 def _place(error: Mapping[str, Any]) -> str:
