@@ -90,6 +90,9 @@ def readyz(engine: Engine = Depends(ready_engine)) -> Ready:  # noqa: B008
 @health.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
     """What was counted, in Prometheus' text format."""
+    engine: Engine | None = request.app.state.engine
+    if engine is not None:
+        request.app.state.metrics.serve_models(engine.ready.speaker.versions)
     return Response(request.app.state.metrics.text(), media_type=MEDIA_TYPE)
 
 

@@ -33,7 +33,7 @@ OPEN = frozenset(("/healthz", "/readyz"))
 
 TABLE = (
     Rule(_POST, "/v1/decisions", "decide"),
-    Rule(_POST, "/v1/scores", "decide"),
+    Rule(_POST, "/v1/scores", "decide", bulk=True),
     Rule(_POST, "/v1/outcomes", "decide"),
     Rule(_POST, "/v1/events", "events", bulk=True),
     Rule(_GET, "/v1", "read"),

@@ -53,7 +53,8 @@ def api(told: Service) -> BaseSchema:
     # is void, and which decisions there are on what was asked before: none of it can a schema say. A well-formed
     # request may still be told 422 and which field is to blame, or 404.
     accepted = {"positive_data_acceptance": {"expected-statuses": ["2xx", "401", "404", "422"]}}
-    config = SchemathesisConfig.from_dict({"checks": accepted})
+    refused = {"negative_data_rejection": {"expected-statuses": [400, 401, 404, 405, 408, 413, 422]}}
+    config = SchemathesisConfig.from_dict({"checks": accepted | refused})
     return schemathesis.openapi.from_url(f"{told.client.base_url}/openapi.json", config=config, headers=told.headers)
 
 
