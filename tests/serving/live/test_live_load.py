@@ -63,16 +63,17 @@ LATER = World(
 
 
 def differences(store: Store, lake: Lake) -> list:
-    """What the store says of customers and keys that the lake does not, at the store's now."""
+    """What the store says of customers and keys that the lake does not, at the store's cuts."""
     asking, past = Growing(store, CATALOG, TYPES, clock=None), History.load(lake, CATALOG)
     with store.reading() as reading:
         past = replace(past, coverage=asking.feeds.covered(reading).coverage)
         named = Known(reading, asking.scope).named([(kind, key) for key, kind in NAMING.items()])
-        expected = [past.naming.named_by(k, key, "customer", reading.now, 2**61) for key, k in NAMING.items()]
+        now, seen = reading.now, reading.seen
+        expected = [past.naming.named_by(kind, key, "customer", now, seen) for key, kind in NAMING.items()]
     found: list = [(one, other) for one, other in zip(named, expected, strict=True) if one != other]
     for entity in CUSTOMERS:
-        (who, now, _), bits = asking.ask(entity)
-        said = asking.expected((who, now, 2**61), past)
+        asked, bits = asking.ask(entity)
+        said = asking.expected(asked, past)
         found += [
             (entity, f.name, one, other)
             for f, one, other in zip(CATALOG.features, bits, said, strict=True)
