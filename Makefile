@@ -41,6 +41,9 @@ check: $(READY)      ## style and types
 bench: $(READY)      ## the figures the project promises, as ratios against peers
 	$(BIN)/python -m pytest tests/benchmarks -m "slow or not slow" -q -s
 
+soak: $(READY)       ## half an hour of live traffic at half of what the service can do (MINUTES=5 for less)
+	$(BIN)/python -m tests.benchmarks.soak --minutes $(or $(MINUTES),30)
+
 pin: $(READY)        ## fit the visible-information reference and measure what the simulator is pinned to (an hour)
 	$(BIN)/python -m tests.reference --out tests/data/reference --observed .tieline/reference
 	$(BIN)/python -m tests.pins --reference tests/data/reference --observed .tieline/reference --save
