@@ -172,8 +172,7 @@ def _decisions(engine: Engine, entity: int) -> list[dict[str, Any]]:
         ids = [row[0] for row in rows]
         told = select(outcomes.decision, outcomes.action, outcomes.response).where(outcomes.decision.in_(ids))
         came: dict[tuple[str, str], str] = {
-            (decision, action): response
-            for decision, action, response in core.execute(told.order_by(outcomes.stamp))
+            (decision, action): response for decision, action, response in core.execute(told.order_by(outcomes.stamp))
         }
     found = []
     for decision, at, body in rows:
