@@ -1,8 +1,9 @@
 """What the service runs on: the live store, the champions, and what goes between. Everything is put together here."""
 
 import asyncio
+import secrets
+import threading
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -64,6 +65,7 @@ class Engine:
         self._coverage: dict[int, str] = {}
         self._offset = 0 if store.inline else int(store.texts().get("offset", 0))
         self._people = (0.0, 0)
+        self._commits = False
         self._pool = None if store.inline else ThreadPoolExecutor(settings.threads, "decisions")
 
     @classmethod
@@ -107,7 +109,7 @@ class Engine:
         """The answer to a request, once it is written down; a `Problem` for keys that cannot be read."""
         began = time.perf_counter()
         keys = key_ids(self.resources.keyring, self.ground.catalog.key_types, request.keys)
-        asked, ready = Asked(uuid.uuid4().hex, tuple(keys), request.channel, request.limit), self.ready
+        asked, ready = Asked(new_id(), tuple(keys), request.channel, request.limit), self.ready
         keyed = time.perf_counter()
         try:
             taken, kept = await self._read(lambda: self._taken(ready, asked))
@@ -146,11 +148,14 @@ class Engine:
 
     async def _durable(self, work: Work[T]) -> T:
         """What a work comes to, once it is durable; `TimeoutError` where that takes too long, though it may yet be."""
-        loop = asyncio.get_running_loop()
+        loop, thread = asyncio.get_running_loop(), threading.get_ident()
         waiter: asyncio.Future[T] = loop.create_future()
         late = loop.call_later(self.settings.time_limit, _expire, waiter)
-        written = self.store.write(work)
-        written.add_done_callback(lambda done: loop.call_soon_threadsafe(_settle, waiter, done))
+        written = self.store.write_soon(work)
+        if not self._commits:
+            self._commits = True
+            loop.call_soon(self._commit)  # after all requests that are there now
+        written.add_done_callback(lambda done: _settled(loop, thread, waiter, done))
         try:
             return await waiter
         except TimeoutError:
@@ -158,6 +163,10 @@ class Engine:
             raise
         finally:
             late.cancel()
+
+    def _commit(self) -> None:
+        self._commits = False
+        self.store.commit()
 
     async def _read(self, work: Callable[[], T]) -> T:
         """What some reading comes to: at once where the store is in this process, else in a thread, in limited time."""
@@ -315,6 +324,19 @@ class Engine:
         except Exception:
             logger.exception("decisions that wait were not delivered; the next start will")
         self.store.close()
+
+
+def new_id() -> str:
+    """32 hexadecimal digits nobody else gets: first the time, so that what is written together lies together."""
+    return f"{time.time_ns() // 1000:014x}{secrets.token_hex(9)}"
+
+
+def _settled(loop: asyncio.AbstractEventLoop, thread: int, waiter: "asyncio.Future[T]", done: "Future[T]") -> None:
+    """Hand on what came of a writing, from whichever thread did it, to the loop that runs in ``thread``."""
+    if threading.get_ident() == thread:
+        _settle(waiter, done)
+    else:
+        loop.call_soon_threadsafe(_settle, waiter, done)
 
 
 def _settle(waiter: "asyncio.Future[T]", done: "Future[T]") -> None:

@@ -39,6 +39,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         access_log=False,
         log_config=log.uvicorn_config(),
         ws="none",
+        proxy_headers=False,
         # A request waits for the store at most twice; who never ends theirs does not keep the service from ending.
         timeout_graceful_shutdown=ceil(2 * settings.time_limit) + _GRACE,
     )

@@ -121,6 +121,13 @@ class PostgresStore(Store):
         done.add_done_callback(self._done)
         return done
 
+    def write_soon(self, work: Work[T]) -> "Future[T]":
+        """At once: the server commits together what comes together."""
+        return self.write(work)
+
+    def commit(self) -> None:
+        """Nothing waits for it."""
+
     @property
     def waiting(self) -> int:
         """How many writings are not done yet."""

@@ -31,6 +31,8 @@ _BUSY_READER = 1.0
 _PAGES = 4_000
 """Pages of the write-ahead log from which on they are copied into the database."""
 _CHECKED_EVERY = 0.5
+_SLOW = 0.005
+"""Seconds a commit takes on a disk that no event loop should wait for."""
 
 _said = cache(SQLITE.said)
 
@@ -114,6 +116,8 @@ class SqliteStore(Store):
         self._free: deque[sqlite3.Connection] = deque()
         self._waiting: deque[tuple[Work[Any], Future[Any]]] = deque()
         self._wake = threading.Condition()
+        self._committing = threading.Lock()
+        self._took = 0.0
         self._closing = False
         self._closed = threading.Event()
         self._writer = threading.Thread(target=self._write_all, name="live-store-writer", daemon=True)
@@ -156,13 +160,66 @@ class SqliteStore(Store):
 
     def write(self, work: Work[T]) -> "Future[T]":
         """Done with all that waits, in one transaction, by the writer thread."""
+        done = self.write_soon(work)
+        with self._wake:
+            self._wake.notify()
+        return done
+
+    def write_soon(self, work: Work[T]) -> "Future[T]":
+        """Done with all that waits, in one transaction, once `commit` is called or anything else is written."""
         done: Future[T] = Future()
         with self._wake:
             if self._closing:
                 raise StoreAway("the live store is being closed")
             self._waiting.append((work, done))
-            self._wake.notify()
         return done
+
+    def commit(self) -> None:
+        """Commit what waits here and now, where nothing is in the way; else the writer thread does.
+
+        A thread that computes and one that commits take the interpreter from each other at every statement: with one
+        core's worth of calls that costs several times what the commit does. So an event loop commits for itself, all
+        that came while it was busy, unless the disk is slow or another process writes.
+        """
+        if self._took > _SLOW or not self._committing.acquire(blocking=False):
+            self._hand_over([])
+            return
+        try:
+            with self._wake:
+                batch = list(self._waiting)
+                self._waiting.clear()
+            if batch:
+                self._commit_here(batch)
+        finally:
+            self._committing.release()
+
+    def _commit_here(self, batch: "list[tuple[Work[Any], Future[Any]]]") -> None:
+        """On a connection that reads too: what another one commits empties the pages it has at hand."""
+        began = time.perf_counter()
+        begun, driver = batch, None
+        try:
+            driver = self._free.pop() if self._free else self._connect(_BUSY_READER)
+            driver.execute("PRAGMA busy_timeout = 0")
+            driver.execute("BEGIN IMMEDIATE")
+            begun = [one for one in batch if _claimed(one[1])]
+            results = self._together(driver, None, [work for work, _ in begun])
+            driver.execute("COMMIT")
+            driver.execute(f"PRAGMA busy_timeout = {int(1000 * _BUSY_READER)}")
+            self._give_back(driver)
+        except Exception:
+            if driver is not None:
+                driver.close()
+            self._hand_over(begun)  # who finds out which of them it was, or waits until there is room
+            return
+        self._took += 0.1 * (time.perf_counter() - began - self._took)
+        for (_, done), result in zip(begun, results, strict=True):
+            done.set_result(result)
+
+    def _hand_over(self, batch: "list[tuple[Work[Any], Future[Any]]]") -> None:
+        """Leave works to the writer thread."""
+        with self._wake:
+            self._waiting.extendleft(reversed(batch))
+            self._wake.notify()
 
     @property
     def waiting(self) -> int:
@@ -221,7 +278,10 @@ class SqliteStore(Store):
                         return
                     batch = list(self._waiting)
                     self._waiting.clear()
-                self._commit(core, batch)
+                with self._committing:
+                    began = time.perf_counter()
+                    self._commit(core, batch)
+                    self._took += 0.1 * (time.perf_counter() - began - self._took)
 
     def _commit(self, core: Connection, batch: "list[tuple[Work[Any], Future[Any]]]") -> None:
         """All in one transaction; where one fails, each in its own."""
@@ -230,7 +290,9 @@ class SqliteStore(Store):
             with core.begin():
                 # Only now, for another process may have kept it waiting: whoever waits no longer takes their work back.
                 begun = [one for one in batch if _claimed(one[1])]
-                results = self._together(core, [work for work, _ in begun])
+                driver = core.connection.driver_connection
+                assert isinstance(driver, sqlite3.Connection)
+                results = self._together(driver, core, [work for work, _ in begun])
         except Exception as error:
             if len(begun) > 1:
                 for one in begun:
@@ -243,9 +305,7 @@ class SqliteStore(Store):
         for (_, done), result in zip(begun, results, strict=True):
             done.set_result(result)
 
-    def _together(self, core: Connection, works: "list[Work[Any]]") -> list[Any]:
-        driver = core.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
+    def _together(self, driver: sqlite3.Connection, core: Connection | None, works: "list[Work[Any]]") -> list[Any]:
         last = driver.execute(statements.CLOCK).fetchone()[0]
         results = []
         for work in works:

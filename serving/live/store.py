@@ -106,6 +106,14 @@ class Store(ABC):
         """The result of the work, once it is durable. Fails with what the work raised, or with `StoreAway`."""
 
     @abstractmethod
+    def write_soon(self, work: Work[T]) -> "Future[T]":
+        """The same, once `commit` is called, where that is better than at once."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Commit what was to be written soon."""
+
+    @abstractmethod
     def settled(self) -> int:
         """A cut below which no writing is under way: rows with an earlier stamp are all there."""
 
