@@ -4,7 +4,9 @@ What the service imports is imported once; each "start" on the standard input fo
 standard output says the child's pid, and how it ended (as `os.waitstatus_to_exitcode`) once it has.
 """
 
+import faulthandler
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -18,6 +20,7 @@ from serving.settings import Settings
 def main() -> None:
     """``SETTINGS``: of the service, as JSON."""
     settings = Settings.model_validate_json(sys.argv[1])
+    faulthandler.register(signal.SIGUSR1)  # says into the log where every thread stands
     assert threading.active_count() == 1, "a fork takes only one thread along"
     for line in sys.stdin:
         assert line.strip() == "start"

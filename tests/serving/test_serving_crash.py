@@ -208,18 +208,19 @@ def test_killed_again_and_again_under_load_all_that_was_acknowledged_is_there_on
         before = visits_before(operator, service)
         with Load(service, operator) as load:
             for _ in range(times):
-                time.sleep(chance.uniform(0.3, 1.2))
+                enough = load.decided + chance.randrange(10, 30)
+                until(lambda enough=enough: load.decided >= enough, 60)
+                time.sleep(chance.uniform(0, 0.05))
                 service.kill()
                 service.start()
-            time.sleep(0.5)
         assert service.stop() == 0
         kept = kept_of(service.store)
-        assert held(load, kept, before) > 50 * times
+        assert held(load, kept, before) >= 10 * times
     assert sum(noted.unsure for noted in load.noted) > times, "nobody was cut off"
     assert {status for _, status in load.statuses} <= {200, 503}
 
 
-@pytest.mark.parametrize("events_told", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("events_told", [400, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_every_acknowledged_event_shows_in_the_very_next_decision(
     operator: Operator, tmp_path: Path, events_told: int
 ) -> None:
