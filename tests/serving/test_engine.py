@@ -112,3 +112,24 @@ def test_before_the_end_of_the_lake_nothing_is_seen_of_what_came_later(
             if read.match.state == "identified" and not read.person.objects:
                 expected = told(read.history(operator.history), entity, read.now, read.seen, read.person.vector)
                 assert said(read.person.vector) == expected
+
+
+def test_feeds_that_fell_silent_are_named_until_they_are_heard_of_again(
+    operator: Operator, filled: Path, tmp_path: Path
+) -> None:
+    who, end = ("customer", operator.active[0]), operator.history.end
+    with opened(operator.settings, filled, end, tmp_path / "copy") as engine:
+        assert engine.ask(who).cuts.silent == []
+        engine.move(end + 2 * DAY)
+        assert {"journey", "usage", "profile", "faults"} <= set(engine.ask(who).cuts.silent)
+        read = engine.read((who[0], operator.id_of(*who)))
+        expected = told(read.history(operator.history), operator.id_of(*who), read.now, read.seen, read.person.vector)
+        assert said(read.person.vector) == expected, "what they would have said is missing, as in the lake"
+        key = {"type": who[0], "value": who[1]}
+        bill = {"source": "usage", "metric": "bill", "value": 30.0}
+        engine.say({**bill, "id": "late", "key": key, "at": instant(end).isoformat()})
+        engine.move(end + 2 * DAY + MINUTE)
+        again = engine.ask(who)
+        assert "usage" not in again.cuts.silent
+        assert "faults" in again.cuts.silent
+        assert again.churn.status == "scored"
