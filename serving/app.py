@@ -1,6 +1,7 @@
 """The HTTP service: settings in, an ASGI app out."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -84,6 +85,8 @@ async def _open(
         return
     app.state.delivering = asyncio.create_task(engine.keep_delivering())
     app.state.engine = engine
+    gc.collect()
+    gc.freeze()  # what is here now stays: looking through it again and again would hold up calls
     logger.info("ready", models=resources.follower.current.versions)
 
 

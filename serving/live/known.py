@@ -26,6 +26,10 @@ from serving.live.store import Reading, Writing
 from serving.live.words import Words
 
 Named = dict[int, float]
+Body = tuple[np.ndarray, list[int]]
+"""Rectangles (5, r), and where those of each way begin, with the end."""
+_REMEMBERED = 50_000
+"""So many keys and entities are remembered with what they name and reach, for as long as no evidence comes."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,14 @@ class Scope:
         self.ways = Ways.of(catalog, entity_type)
         self.places = {parent: place for place, parent in enumerate(self.ways.parents, 1)} | {"": 0}
         self.digest = layout.digest
+        self.names: dict[int, tuple[int, int, Named]] = {}
+        self.reaches: dict[int, tuple[int, Body]] = {}
+
+    def remember(self) -> None:
+        """Forget what was met long ago, all at once, before it becomes too much."""
+        for met in (self.names, self.reaches):
+            if len(met) > _REMEMBERED:
+                met.clear()
 
 
 @dataclass
@@ -80,14 +92,21 @@ class Known:
 
     def named(self, keys: Sequence[tuple[str, int]]) -> list[Named]:
         """What each (type, id) key says of who it is just before now: entity -> probability."""
-        now, seen, ids = self.reading.now, self.reading.seen, [key for _, key in keys]
-        self.reading.hold(ids)
-        rows = self.reading.rows(statements.NAMES, ids)
-        found = {key: orjson.loads(body) for key, built, until, body in rows if now < until and built <= seen}
-        return [
-            {int(entity): p for entity, p in found[key].items()} if key in found else self._name(kind, key)
-            for kind, key in keys
-        ]
+        now, seen, evidence = self.reading.now, self.reading.seen, self.reading.evidence
+        self.reading.hold([key for _, key in keys])
+        met = self.scope.names
+        if evidence is not None:
+            known = [met.get(key) for _, key in keys]
+            if all(one is not None and one[0] == evidence and now < one[1] for one in known):
+                return [one[2] for one in known if one is not None]
+        found: dict[int, Named] = {}
+        for key, built, until, body in self.reading.rows(statements.NAMES, [key for _, key in keys]):
+            if now < until and built <= seen:
+                found[key] = {int(entity): p for entity, p in orjson.loads(body).items()}
+                if evidence is not None:
+                    met[key] = evidence, until, found[key]
+        self.scope.remember()
+        return [found[key] if key in found else self._name(kind, key) for kind, key in keys]
 
     def _name(self, key_type: str, key: int) -> Named:
         nearby = Nearby(self.reading, self.scope.catalog)
@@ -106,7 +125,7 @@ class Known:
 
     def reached(self, entity: int, ways: Sequence[Way], cutoff: int) -> Reached:
         """What an entity is read through, ``ways`` of `LiveFold`."""
-        found, bounds = self.scope.ways.unpack(self._reach([entity], self.scope.ways)[entity])
+        found, bounds = self._reach([entity], self.scope.ways)[entity]
         parts, spans, n = [found], {}, found.shape[1]
         spans[OWN, ""] = (0, bounds[1])
         of_parent: dict[str, int | None] = {}
@@ -123,19 +142,28 @@ class Known:
             if who is None:
                 spans[OF, parent] = (-1, -1)
                 continue
-            own, _ = ALONE.unpack(bodies[who])
+            own, _ = bodies[who]
             spans[OF, parent] = (n, n + own.shape[1])
             parts.append(own)
             n += own.shape[1]
         return Reached(np.concatenate(parts, axis=1) if len(parts) > 1 else found, spans)
 
-    def _reach(self, entities: Sequence[int], ways: Ways) -> dict[int, bytes]:
+    def _reach(self, entities: Sequence[int], ways: Ways) -> dict[int, Body]:
         self.reading.hold(entities)
-        found = dict(self.reading.rows(statements.REACH, list(entities)))
-        for entity in entities:
-            if entity not in found:
-                found[entity] = self._made(entity, ways)
-                self.kept.append((statements.KEEP_REACH, (entity, self.reading.seen, found[entity])))
+        evidence, met = self.reading.evidence, self.scope.reaches
+        found = {e: met[e][1] for e in entities if evidence is not None and e in met and met[e][0] == evidence}
+        wanted = [entity for entity in entities if entity not in found]
+        if not wanted:
+            return found
+        bodies = dict(self.reading.rows(statements.REACH, wanted))
+        for entity in wanted:
+            if entity not in bodies:
+                bodies[entity] = self._made(entity, ways)
+                self.kept.append((statements.KEEP_REACH, (entity, self.reading.seen, bodies[entity])))
+            found[entity] = ways.unpack(bodies[entity])
+            if evidence is not None:
+                met[entity] = evidence, found[entity]
+        self.scope.remember()
         return found
 
     def _made(self, entity: int, ways: Ways) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from serving.live import statements
-from serving.live.known import Known, Named, Ways, packed_rows
+from serving.live.known import Body, Known, Named, Ways, packed_rows
 from serving.live.store import Reading
 
 
@@ -33,8 +33,8 @@ class Past(Known):
         """What each key said then."""
         return [self._name(kind, key) for kind, key in keys]
 
-    def _reach(self, entities: Sequence[int], ways: Ways) -> dict[int, bytes]:
-        return {entity: self._made(entity, ways) for entity in entities}
+    def _reach(self, entities: Sequence[int], ways: Ways) -> dict[int, Body]:
+        return {entity: ways.unpack(self._made(entity, ways)) for entity in entities}
 
     def packed(self, keys: Sequence[int]) -> tuple[bytearray, int]:
         """The histories as they were."""

@@ -66,6 +66,11 @@ class _Session(Writing):
         """Nothing to do: a transaction sees one state of the whole file."""
 
     @property
+    def evidence(self) -> int | None:
+        """The stamp of the last evidence, as of the beginning of this reading."""
+        return self._clock[1] if self._clock else None
+
+    @property
     def seen(self) -> int:
         return self._seen
 

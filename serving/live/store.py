@@ -51,6 +51,11 @@ class Reading(ABC):
         """From here on all rows of these keys with a stamp before `seen` are there."""
 
     @property
+    def evidence(self) -> int | None:
+        """The stamp of the last evidence, where this reading sees one state of the whole store; else ``None``."""
+        return None
+
+    @property
     @abstractmethod
     def seen(self) -> int:
         """The cut, in UTC microseconds: later than the stamps of all that was done before the reading began."""

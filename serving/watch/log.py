@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import time
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -69,8 +70,9 @@ class _ToStderr:
         pass
 
     def msg(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        with suppress(OSError):  # a log that has no room fails nobody's request
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
 
     debug = info = warning = error = critical = exception = log = msg
 
