@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 from conftest import Place
@@ -81,21 +81,15 @@ def test_every_acknowledged_event_is_in_the_next_reading_of_its_key(processes: l
             if draw.random() < 0.02:
                 processes[who % 2].grown.empty()
 
-    readers = _started(reading, READERS)
-    for thread in _started(writing, WRITERS):
-        thread.join()
-    stop.set()
-    for thread in readers:
-        thread.join()
+    with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(WRITERS) as writers:
+        asking = [readers.submit(reading, who) for who in range(READERS)]
+        telling = [writers.submit(writing, who) for who in range(WRITERS)]
+        wait(telling)
+        stop.set()
+        for one in (*telling, *asking):
+            one.result()
     assert missed == []
     assert sum(map(len, told.values())) == EVENTS
     for process in processes:
         seen = process.instants(sorted(told), keep=False)
         assert {key: sorted(instants) for key, instants in seen.items()} == {k: sorted(told[k]) for k in told}
-
-
-def _started(work: Callable[[int], None], n: int) -> list[threading.Thread]:
-    threads = [threading.Thread(target=work, args=(who,)) for who in range(n)]
-    for thread in threads:
-        thread.start()
-    return threads
