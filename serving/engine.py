@@ -98,7 +98,7 @@ class Engine:
     def made_ready(self, champions: Champions) -> Ready:
         """What stands ready for some champions. Takes its time: not on the way of requests."""
         panel = Panel(champions, self.ground)
-        features = orjson.dumps([panel.space.names, panel.visitors_space.names])
+        features = orjson.dumps(panel.names)
         return Ready(panel, Speaker(panel), self._text(features), self._text(self.resources.rules))
 
     def known(self, reading: Reading) -> Known:

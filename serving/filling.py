@@ -4,7 +4,7 @@ import structlog
 
 from serving.champion import CHURN
 from serving.errors import StartError
-from serving.live.load import load
+from serving.live.load import check, load
 from serving.live.open import open_store
 from serving.live.store import Store, StoreError
 from serving.resources import Resources
@@ -17,7 +17,7 @@ def filled(settings: Settings, resources: Resources) -> Store:
     """The store, open. Raises `StartError` for one of another workspace, or that cannot be filled."""
     try:
         store = open_store(settings.live(resources.workspace.name))
-        if "fingerprint" not in store.texts():
+        if check(store, resources.lake, resources.lake.snapshot()):
             logger.info("filling the live store from the lake")
             catalog = resources.workspace.catalog
             load(store, resources.lake, catalog, catalog.task(CHURN).entity, now=settings.now)

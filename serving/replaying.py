@@ -90,7 +90,7 @@ def _ready_of(engine: Engine, reading: Reading, entry: Entry) -> Ready:
     if ready.speaker.versions != entry.models or ground is not engine.ground:
         panel = Panel(_champions(engine, entry.models), ground)
         ready = Ready(panel, Speaker(panel), "", entry.rules)
-    features = orjson.dumps([ready.panel.space.names, ready.panel.visitors_space.names])
+    features = orjson.dumps(ready.panel.names)
     if journal.digest(features) != entry.features:
         raise LostError("the catalogue declares other features now than the models read then")
     return ready if ready.features else Ready(ready.panel, ready.speaker, entry.features, entry.rules)

@@ -158,7 +158,7 @@ def replay(decision_id: Annotated[str, Path(pattern=DECISION)], engine: Engine =
 
 
 @questions.get(
-    "/customers/{customer_id}",
+    "/customers/{customer_id:path}",
     operation_id="customer",
     tags=["cards"],
     response_model=CustomerCard,
@@ -170,7 +170,7 @@ def customer(customer_id: Annotated[str, Path(max_length=512)], engine: Engine =
 
 
 @questions.get(
-    "/accounts/{account_id}",
+    "/accounts/{account_id:path}",
     operation_id="account",
     tags=["cards"],
     response_model=AccountCard,

@@ -129,4 +129,4 @@ def _taken(
         degraded=degraded,
         answer=journal.digest(answer),
     )
-    return Taken(entry, [vector.numbers for vector in who.vectors], answer, decision, who)
+    return Taken(entry, [ready.panel.told(vector) for vector in who.vectors], answer, decision, who)

@@ -48,7 +48,9 @@ class Panel:
     def __init__(self, champions: Champions, ground: Ground) -> None:
         self.champions, self.ground = champions, ground
         catalog = ground.catalog
-        self.space = self._space(_read(champions, ground))
+        answered = _read(champions, ground)
+        self._told = len(answered)
+        self.space = self._space((*answered, *_compared(champions, ground, answered)))
         self.churn = Reader(champions.churn, self.space)
         self.needs = Reader(champions.needs, self.space)
         self.visitors_space = self._space(catalog.visitors.features if catalog.visitors else ())
@@ -61,6 +63,15 @@ class Panel:
         self._folds = threading.local()
         self.fold()
         self.visitors_fold()
+
+    @property
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The features of a customer and of a visitor that answers depend on."""
+        return self.space.names[: self._told], self.visitors_space.names
+
+    def told(self, vector: Vector) -> np.ndarray:
+        """(f,) the numbers of a vector that an answer depends on, in the order of `names`."""
+        return vector.numbers[: self._told] if vector.space is self.space else vector.numbers
 
     @property
     def label(self) -> str:
@@ -110,6 +121,12 @@ def _read(champions: Champions, ground: Ground) -> tuple[Feature, ...]:
     names |= {rule.feature for task in (ground.churn, ground.needs) for rule in task.eligible}
     names |= {rule.feature for rule in (ground.catalog.objection,) if rule is not None}
     return tuple(f for f in ground.catalog.features if f.name in names)
+
+
+def _compared(champions: Champions, ground: Ground, answered: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    """What challengers read beyond that."""
+    names = {name for challenger in champions.challengers.values() for name in challenger.model.features}
+    return tuple(f for f in ground.catalog.features if f.name in names - {f.name for f in answered})
 
 
 def objects(panel: Panel, vector: Vector) -> bool:
