@@ -203,7 +203,7 @@ class Engine:
                 for name, body in texts.items():
                     writing.run(statements.NEW_TEXT, name, body)
                 write(writing)
-                for statement, values in kept:
+                for statement, values in sorted(kept, key=lambda one: one[1][0]):  # by key, as others do at once
                     writing.run(statement, *values)
 
             try:
