@@ -61,8 +61,12 @@ def with_indexes(store: Store) -> None:
 
 
 def settle(store: Store) -> None:
-    """What was written is copied out of SQLite's write-ahead log, which would grow for as long as one writes."""
+    """What was written is copied out of SQLite's write-ahead log, which would grow for as long as one writes; a server
+    learns how much there is of what, so that it looks things up as it will have to from now on.
+    """
     if store.engine.dialect.name != "sqlite":
+        with store.engine.begin() as core:
+            core.exec_driver_sql("ANALYZE")
         return
     connection = store.engine.raw_connection()
     try:
