@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
-from champion_models import Store, flipped, until
+from champion_models import Store, flipped
+from served_alone import Caller, Served, asking, base_home, served, until
 from small_operator import Operator
-from under_load import Caller, Served, asking, base_home, served
 
 from features.workspace import load_workspace
 from models import bundle
@@ -32,8 +32,8 @@ class Swapping:
         found: dict = json.loads(self.service.get("/readyz")[1])
         return found
 
-    def serves(self, version: int) -> bool:
-        return bool(self.ready()["model"]["churn"]["version"] == version)
+    def until_it_serves(self, version: int) -> None:
+        until(lambda: self.ready()["model"]["churn"]["version"] == version)
 
     def stale(self) -> bool:
         """What both `/readyz` and the metrics say."""
@@ -112,17 +112,17 @@ def test_fifty_swaps_under_load_fail_no_request_and_mix_no_models(swapping: Swap
     alone: dict[int, list[dict[str, dict]]] = defaultdict(list)
     for version in (2, 1):
         swapping.store.promote("churn", version)
-        until(lambda version=version: swapping.serves(version), 120)
+        swapping.until_it_serves(version)
         alone[version].append(swapping.curves())
     ids = {v: bundle.load(swapping.store.bundle("churn", v)).id for v in (1, 2)}
     with Asking(swapping) as load:
         for k in range(SWAPS):
             version = 2 - k % 2
             swapping.store.promote("churn", version)
-            until(lambda version=version: swapping.serves(version), 120)
+            swapping.until_it_serves(version)
     for version in (2, 1):
         swapping.store.promote("churn", version)
-        until(lambda version=version: swapping.serves(version), 120)
+        swapping.until_it_serves(version)
         alone[version].append(swapping.curves())
     assert {status for _, status, _ in load.answers} == {200}
     seen = [answer["model"]["churn"]["version"] for _, _, answer in load.answers]
@@ -150,18 +150,18 @@ def test_a_decision_by_models_that_were_exchanged_since_replays(swapping: Swappi
     for version in (2, 1):
         _, answer = swapping.ask(customer)
         swapping.store.promote("churn", version)
-        until(lambda version=version: swapping.serves(version), 120)
+        swapping.until_it_serves(version)
         assert replays(swapping, answer)
 
 
 def test_without_the_registry_the_last_models_go_on_and_it_is_said(swapping: Swapping) -> None:
-    until(lambda: not swapping.stale(), 120)
+    until(lambda: not swapping.stale())
     with Asking(swapping) as load:
         with swapping.store.away():
-            until(swapping.stale, 120)
+            until(swapping.stale)
             assert swapping.ready()["status"] == "ready"
             assert swapping.ready()["registry"]["error"]
-        until(lambda: not swapping.ready()["registry"]["stale"], 120)
+        until(lambda: not swapping.ready()["registry"]["stale"])
     assert {status for _, status, _ in load.answers} == {200}
     assert swapping.ready()["registry"]["error"] is None
 
@@ -172,12 +172,12 @@ def test_a_broken_next_version_leaves_the_last_good_one_until_it_is_whole(swappi
     flipped(broken)
     with Asking(swapping) as load:
         swapping.store.promote("churn", 3)
-        until(swapping.stale, 120)
+        until(swapping.stale)
         status = swapping.ready()
         assert (status["status"], status["model"]["churn"]["version"]) == ("ready", before)
         assert "was changed" in status["registry"]["error"]
         flipped(broken)
-        until(lambda: swapping.serves(3), 120)
-        until(lambda: not swapping.ready()["registry"]["stale"], 120)
+        swapping.until_it_serves(3)
+        until(lambda: not swapping.ready()["registry"]["stale"])
     assert {status for _, status, _ in load.answers} == {200}
     assert {answer["model"]["churn"]["version"] for _, _, answer in load.answers} <= {before, 3}

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from champion_models import until
 from killed_steps import COOKIE, NEW_COOKIE, PERSON, Told, ask, events, hear, say, seeds
+from served_alone import base_home, served, until
 from small_operator import Operator
-from under_load import Load, base_home, held, kept_of, served, visits_before
+from under_load import Load, held, kept_of, visits_before
 
 from serving.engine import Engine
 from serving.live.sqlite import SqliteStore
@@ -208,8 +208,7 @@ def test_killed_again_and_again_under_load_all_that_was_acknowledged_is_there_on
         before = visits_before(operator, service)
         with Load(service, operator) as load:
             for _ in range(times):
-                enough = load.decided + chance.randrange(10, 30)
-                until(lambda enough=enough: load.decided >= enough, 60)
+                load.until_more(chance.randrange(10, 30))
                 time.sleep(chance.uniform(0, 0.05))
                 service.kill()
                 service.start()
@@ -227,7 +226,7 @@ def test_every_acknowledged_event_shows_in_the_very_next_decision(
     with served(*base_home(operator, tmp_path)) as service:
         before = visits_before(operator, service)
         with Load(service, operator, clients=6) as load:
-            until(lambda: load.said >= events_told, 600)
+            until(lambda: load.said >= events_told)
         assert service.stop() == 0
         assert held(load, kept_of(service.store), before) >= events_told
     assert {status for _, status in load.statuses} == {200}
