@@ -2,10 +2,9 @@
 
 import asyncio
 import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import orjson
@@ -35,6 +34,7 @@ from serving.schemas import DecisionRequest, PersonRequest
 from serving.settings import Settings
 from serving.taking import Asked, Moment, Ready, Taken, take, take_blindly
 from serving.watch.metrics import Metrics
+from serving.writings import Writings
 
 T = TypeVar("T")
 logger = structlog.get_logger("serving")
@@ -65,7 +65,7 @@ class Engine:
         self._coverage: dict[int, str] = {}
         self._offset = 0 if store.inline else int(store.texts().get("offset", 0))
         self._people = (0.0, 0)
-        self._commits = False
+        self.writings = Writings(store, settings.time_limit)
         self._pool = None if store.inline else ThreadPoolExecutor(settings.threads, "decisions")
 
     @classmethod
@@ -78,10 +78,24 @@ class Engine:
         engine._warm()
         if settings.shadow:
             engine.shadow.start()
-        metrics.queue("undelivered", lambda: engine.spill.waiting)
-        stale = "1 where the models that answer are not those the registry names."
-        metrics.gauge("champion_stale", stale, lambda: float(engine.follower.status().stale))
+        engine._tell()
         return engine
+
+    def _tell(self) -> None:
+        """What metrics ask of the engine when they are read."""
+        metrics, shadow = self.metrics, self.shadow.snapshot
+        metrics.queue("undelivered", lambda: self.spill.waiting)
+        metrics.queue("writer", lambda: self.store.waiting)
+        stale = "1 where the models that answer are not those the registry names."
+        metrics.gauge("champion_stale", stale, lambda: float(self.follower.status().stale))
+        metrics.gauge("champion_swaps", "How often other models came to answer.", lambda: self.follower.status().swaps)
+        metrics.gauge("shadow_offered", "Answers offered to the challengers.", lambda: shadow().offered)
+        metrics.gauge("shadow_dropped", "Those they had no time for.", lambda: shadow().dropped)
+        metrics.gauge("shadow_failed", "Those they could not score.", lambda: shadow().failed)
+        apart = "Mean difference of a challenger's risk from the champion's, the largest of them."
+        metrics.gauge(
+            "shadow_difference", apart, lambda: max((abs(c.difference) for c in shadow().comparisons), default=0.0)
+        )
 
     @property
     def entity(self) -> str:
@@ -142,31 +156,9 @@ class Engine:
     async def written(self, work: Work[T]) -> T:
         """What a work comes to, once it is durable; a 503 `Problem` where the store does not take it in time."""
         try:
-            return await self._durable(work)
+            return await self.writings.durable(work)
         except (StoreAway, TimeoutError) as error:
             raise away() from error
-
-    async def _durable(self, work: Work[T]) -> T:
-        """What a work comes to, once it is durable; `TimeoutError` where that takes too long, though it may yet be."""
-        loop, thread = asyncio.get_running_loop(), threading.get_ident()
-        waiter: asyncio.Future[T] = loop.create_future()
-        late = loop.call_later(self.settings.time_limit, _expire, waiter)
-        written = self.store.write_soon(work)
-        if not self._commits:
-            self._commits = True
-            loop.call_soon(self._commit)  # after all requests that are there now
-        written.add_done_callback(lambda done: _settled(loop, thread, waiter, done))
-        try:
-            return await waiter
-        except TimeoutError:
-            written.cancel()  # what was not begun is not done any more
-            raise
-        finally:
-            late.cancel()
-
-    def _commit(self) -> None:
-        self._commits = False
-        self.store.commit()
 
     async def _read(self, work: Callable[[], T]) -> T:
         """What some reading comes to: at once where the store is in this process, else in a thread, in limited time."""
@@ -207,7 +199,7 @@ class Engine:
                     writing.run(statement, *values)
 
             try:
-                await self._durable(work)
+                await self.writings.durable(work)
                 self._written |= texts.keys()
                 return taken
             except (StoreAway, TimeoutError):
@@ -288,6 +280,7 @@ class Engine:
             try:
                 if delivered := await asyncio.to_thread(self.deliver):
                     logger.info("decisions delivered to the store", count=delivered)
+                self.metrics.serve_models(self.ready.speaker.versions)
                 covered, now = await asyncio.to_thread(self.feeds_now)
                 for source, heard in covered.heard.items():
                     self.metrics.cover(source, heard - now + time.time_ns() // 1000)
@@ -329,30 +322,6 @@ class Engine:
 def new_id() -> str:
     """32 hexadecimal digits nobody else gets: first the time, so that what is written together lies together."""
     return f"{time.time_ns() // 1000:014x}{secrets.token_hex(9)}"
-
-
-def _settled(loop: asyncio.AbstractEventLoop, thread: int, waiter: "asyncio.Future[T]", done: "Future[T]") -> None:
-    """Hand on what came of a writing, from whichever thread did it, to the loop that runs in ``thread``."""
-    if threading.get_ident() == thread:
-        _settle(waiter, done)
-    else:
-        loop.call_soon_threadsafe(_settle, waiter, done)
-
-
-def _settle(waiter: "asyncio.Future[T]", done: "Future[T]") -> None:
-    """Hand on what came of a writing, to whoever still waits."""
-    if waiter.done():
-        return
-    error = done.exception()
-    if error is None:
-        waiter.set_result(done.result())
-    else:
-        waiter.set_exception(error)
-
-
-def _expire(waiter: "asyncio.Future[T]") -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
 
 
 def away() -> Problem:
