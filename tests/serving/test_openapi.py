@@ -86,7 +86,7 @@ def test_every_answer_is_declared(told: Service, api: BaseSchema) -> None:
 
 @pytest.mark.slow
 def test_every_answer_to_thousands_of_requests_is_declared(told: Service, api: BaseSchema) -> None:
-    checked_with_a_key(told, api, 1_000)
+    checked_with_a_key(told, api, 400)
 
 
 def test_every_answer_without_a_key_is_declared_and_changes_nothing(told: Service, api: BaseSchema) -> None:
