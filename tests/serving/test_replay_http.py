@@ -9,7 +9,7 @@ from running import Service
 from serving.live import journal, schema
 from serving.schemas import DecisionAnswer, ReplayAnswer
 
-DECISIONS, EVENTS = 200, 120
+DECISIONS, EVENTS = 120, 80
 
 
 def told_at_random(service: Service, random: random.Random, i: int) -> list[dict]:
