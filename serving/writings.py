@@ -21,8 +21,8 @@ class Writings:
         """What a work comes to, once it is durable. `TimeoutError` where that takes too long, though it may yet be."""
         loop, thread = asyncio.get_running_loop(), threading.get_ident()
         waiter: asyncio.Future[T] = loop.create_future()
-        late = loop.call_later(self._time_limit, _expire, waiter)
         written = self._store.write_soon(work)
+        late = loop.call_later(self._time_limit, _expire, waiter)
         if not self._called:
             self._called = True
             loop.call_soon(self._commit)  # after all requests that are there now

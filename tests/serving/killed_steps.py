@@ -1,7 +1,7 @@
 """A process that dies at a step of a commit: `python killed_steps.py` forks one child per step, each on a copy of a
 store of its own, and says which of what it asked was acknowledged before it died.
 
-Statements of the writer's connection are the steps, or the calls to the disk when a decision is kept beside the store.
+Statements of transactions that write are the steps, or the calls to the disk when a decision is kept beside the store.
 """
 
 import asyncio
@@ -14,26 +14,25 @@ import signal
 import sqlite3
 import sys
 import threading
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy import Engine as Drivers
-from sqlalchemy import event
 
 sys.path.append(str(Path(__file__).parents[2]))
 
 from serving.engine import Engine
 from serving.forms import EventsRequest
 from serving.live.sqlite import SqliteStore
-from serving.live.store import Writing
 from serving.outcomes import tell
 from serving.resources import open_resources
 from serving.schemas import DecisionRequest, OutcomeRequest
 from serving.settings import Settings
 from serving.watch.metrics import Metrics
+from serving.writings import Writings
 
+CONNECT = sqlite3.connect
 PERSON = "KILLED-1"
 COOKIE, NEW_COOKIE = "killed-cookie", "killed-new-cookie"
 SURVIVED = 7
@@ -141,31 +140,31 @@ async def one_by_one(engine: Engine, told: Told, plan: dict[str, Any]) -> None:
 
 
 async def together(engine: Engine, told: Told, plan: dict[str, Any]) -> None:
-    """All in one transaction: the writer is kept busy until all wait."""
-    begun, free, steps = threading.Event(), threading.Event(), plan["steps"]
-    steps.armed = False
+    """All at once: the loop commits them in one transaction."""
+    await asyncio.gather(*_all(engine, told, plan))
 
-    def busy(writing: Writing) -> None:
-        begun.set()
-        free.wait()
-        steps.armed = True
 
-    engine.store.write(busy)
-    begun.wait()
+async def handed_over(engine: Engine, told: Told, plan: dict[str, Any]) -> None:
+    """All at once, while another process writes: the writer thread commits them once it may."""
+    assert isinstance(engine.store, SqliteStore)
+    other = CONNECT(engine.store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    tasks = [asyncio.ensure_future(work) for work in _all(engine, told, plan)]
+    await asyncio.sleep(0.05)
+    other.execute("COMMIT")
+    await asyncio.gather(*tasks)
+
+
+def _all(engine: Engine, told: Told, plan: dict[str, Any]) -> list[Awaitable]:
     works: list[Awaitable] = [say(engine, told, name, facts) for name, facts in events(plan["at"]).items()]
     works += [ask(engine, told, "decision", ("customer", PERSON)), ask(engine, told, "decision", ("cookie", "nobody"))]
-    works += [hear(engine, told, plan["decision"], plan["action"])]
-    tasks = [asyncio.ensure_future(work) for work in works]
-    while engine.store.waiting < len(works):
-        await asyncio.sleep(0.001)
-    free.set()
-    await asyncio.gather(*tasks)
+    return [*works, hear(engine, told, plan["decision"], plan["action"])]
 
 
 async def beside(engine: Engine, told: Told, plan: dict[str, Any]) -> None:
     """Decisions while another process keeps the store to itself, then with the store, and their delivery."""
     assert isinstance(engine.store, SqliteStore)
-    other = sqlite3.connect(engine.store.path, isolation_level=None)
+    other = CONNECT(engine.store.path, isolation_level=None)
     for _ in range(2):
         other.execute("BEGIN IMMEDIATE")
         for _ in range(2):
@@ -177,21 +176,39 @@ async def beside(engine: Engine, told: Told, plan: dict[str, Any]) -> None:
     await ask(engine, told, "decision", ("customer", PERSON))
 
 
-WORKS = {"one_by_one": one_by_one, "together": together, "beside": beside}
+WORKS = {"one_by_one": one_by_one, "together": together, "handed_over": handed_over, "beside": beside}
 
 
-def statements_are(steps: Steps, store: SqliteStore) -> None:
-    """The steps are the statements of the writer and of whoever else has a connection of the engine, and after a
-    commit what hands on its result.
-    """
-    write = store.write
+def statements_are(steps: Steps) -> None:
+    """The steps are the statements of all transactions that write, whoever runs them."""
+
+    def connect(*given: Any, **named: Any) -> sqlite3.Connection:
+        driver = CONNECT(*given, **named)
+        writes = False
+
+        def runs(statement: str) -> None:
+            nonlocal writes
+            writes = writes or statement == "BEGIN IMMEDIATE"
+            if writes:
+                steps()
+            writes = writes and statement != "COMMIT"
+
+        driver.set_trace_callback(runs)
+        return driver
+
+    sqlite3.connect = connect  # type: ignore[assignment]
+
+
+def results_are(steps: Steps, store: SqliteStore) -> None:
+    """Handing on that something was committed is a step too."""
+    write_soon = store.write_soon
 
     def written(work: Callable) -> Any:
-        done = write(work)
+        done = write_soon(work)
         done.add_done_callback(steps)
         return done
 
-    store.write = written  # type: ignore[method-assign]
+    store.write_soon = written  # type: ignore[method-assign]
 
 
 def disk_calls_are(steps: Steps) -> None:
@@ -217,18 +234,18 @@ def disk_calls_are(steps: Steps) -> None:
 def run(engine: Engine, plan: dict[str, Any], folder: Path, steps: Steps) -> None:
     """What a child does; it never returns."""
     if plan["work"] != "beside":
-        event.listen(Drivers, "connect", lambda driver, record: driver.set_trace_callback(steps))
+        statements_are(steps)
     store = SqliteStore(folder / "live.db")
-    engine.store = store
+    engine.store, engine.writings = store, Writings(store, engine.settings.time_limit)
     engine.spill.folder = folder / "undelivered"
     told = Told(folder / "told")
     store.write(lambda writing: None).result()  # its connection is made
     if plan["work"] == "beside":
         disk_calls_are(steps)
     else:
-        statements_are(steps, store)
+        results_are(steps, store)
     steps.armed = True
-    asyncio.run(WORKS[plan["work"]](engine, told, {**plan, "steps": steps}))
+    asyncio.run(WORKS[plan["work"]](engine, told, plan))
     os._exit(SURVIVED)
 
 
@@ -251,6 +268,8 @@ def main() -> None:
         if not child:
             try:
                 run(engine, plan, folder, Steps(step))
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(errno.EIO)
         _, how = os.waitpid(child, 0)

@@ -14,7 +14,7 @@ def test_decisions_taken_under_load_replay_identically(operator: Operator, tmp_p
     with served(*base_home(operator, tmp_path)) as service:
         before = visits_before(operator, service)
         with Load(service, operator, clients=6, linking=15) as load:
-            until(lambda: load.decided >= decisions)
+            until(lambda: load.decided >= decisions, 1_500)
         caller, replayed = Caller(service), []
         for noted in load.noted:
             for decision in noted.decisions:
