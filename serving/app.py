@@ -76,7 +76,7 @@ async def _open(
 ) -> None:
     """Fill `app.state.engine` while the service already answers `/healthz`."""
     try:
-        store = await asyncio.to_thread(filled, settings, resources)
+        store = await asyncio.to_thread(filled, settings, resources, logger.info)
         engine = await asyncio.to_thread(Engine.open, settings, resources, store, metrics)
     except Exception as error:
         app.state.failure = error

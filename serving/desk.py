@@ -13,7 +13,6 @@ from serving.filling import filled
 from serving.resources import open_resources
 from serving.schemas import DecisionAnswer, DecisionRequest, Key
 from serving.settings import Settings
-from serving.watch import log
 from serving.watch.metrics import Metrics
 
 
@@ -24,7 +23,6 @@ class Desk:
     """
 
     def __init__(self, settings: Settings) -> None:
-        log.configure("auto")  # on stderr, beside what a notebook or the demo shows
         self._folder = TemporaryDirectory(prefix="tieline-")
         store = str(Path(self._folder.name) / "live.db")
         alone = settings.model_copy(update={"store": store, "as_of": "lake"})

@@ -1,6 +1,6 @@
 """The live store a service answers from, filled from the lake where that was never done."""
 
-import structlog
+from collections.abc import Callable
 
 from serving.champion import CHURN
 from serving.errors import StartError
@@ -10,15 +10,17 @@ from serving.live.store import Store, StoreError
 from serving.resources import Resources
 from serving.settings import Settings
 
-logger = structlog.get_logger("serving")
 
+def filled(settings: Settings, resources: Resources, tell: Callable[[str], object] | None = None) -> Store:
+    """The store, open. Raises `StartError` for one of another workspace, or that cannot be filled.
 
-def filled(settings: Settings, resources: Resources) -> Store:
-    """The store, open. Raises `StartError` for one of another workspace, or that cannot be filled."""
+    ``tell`` is called with words where that will take a while.
+    """
     try:
         store = open_store(settings.live(resources.workspace.name))
         if check(store, resources.lake, resources.lake.snapshot()):
-            logger.info("filling the live store from the lake")
+            if tell is not None:
+                tell("filling the live store from the lake")
             catalog = resources.workspace.catalog
             load(store, resources.lake, catalog, catalog.task(CHURN).entity, now=settings.now)
     except StoreError as error:
