@@ -8,20 +8,19 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import orjson
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from serving.live import statements
+from serving.live.serial import Session, said
 from serving.live.statements import SQLITE
-from serving.live.store import Reading, Store, StoreAway, StoreError, Work, Writing, make_tables, meta, note
+from serving.live.store import Reading, Store, StoreAway, StoreError, Work, make_tables, meta, note
 
 T = TypeVar("T")
 _BUSY = 30.0
@@ -33,69 +32,6 @@ _PAGES = 4_000
 _CHECKED_EVERY = 0.5
 _SLOW = 0.005
 """Seconds a commit takes on a disk that no event loop should wait for."""
-
-_said = cache(SQLITE.said)
-
-
-def _value(value: object) -> object:
-    return orjson.dumps(value).decode() if isinstance(value, list) else value
-
-
-class _Session(Writing):
-    """A transaction on one connection."""
-
-    def __init__(self, store: "SqliteStore", driver: sqlite3.Connection, core: Connection | None = None) -> None:
-        self._store, self._driver, self._core = store, driver, core
-        self.now = store.clock()
-        self._stamp = 0
-        self._seen = 0
-        self._clock: tuple | None = None
-
-    @property
-    def core(self) -> Connection:  # type: ignore[override]
-        if self._core is None:
-            raise StoreError("this reading is for the driver's statements alone: use `Store.engine`")
-        return self._core
-
-    def rows(self, statement: str, *values: object) -> list[tuple]:
-        if statement is statements.CLOCK and self._clock is not None:
-            return [self._clock]  # read when the reading began
-        return self._driver.execute(_said(statement), tuple(map(_value, values))).fetchall()
-
-    def hold(self, keys: Iterable[int]) -> None:
-        """Nothing to do: a transaction sees one state of the whole file."""
-
-    @property
-    def evidence(self) -> int | None:
-        """The stamp of the last evidence, as of the beginning of this reading."""
-        return self._clock[1] if self._clock else None
-
-    @property
-    def seen(self) -> int:
-        return self._seen
-
-    @property
-    def stamp(self) -> int:
-        return self._stamp
-
-    def run(self, statement: str, *values: object) -> int:
-        return self._driver.execute(_said(statement), tuple(map(_value, values))).rowcount
-
-    def run_many(self, statement: str, rows: Sequence[tuple]) -> None:
-        self._driver.executemany(_said(statement), rows)
-
-    def begin_reading(self) -> "_Session":
-        """Fixes what is seen."""
-        self._driver.execute("BEGIN")
-        self._clock = self._driver.execute(statements.CLOCK).fetchone()
-        self._seen = self._clock[0] + 1
-        return self
-
-    def next_stamp(self, last: int) -> int:
-        """A stamp later than the last one, and not before now."""
-        self._stamp = max(self.now, last + 1)
-        self._seen = self._stamp
-        return self._stamp
 
 
 class SqliteStore(Store):
@@ -152,7 +88,7 @@ class SqliteStore(Store):
         except (IndexError, sqlite3.Error) as error:
             raise StoreAway(f"the live store cannot be read: {error}") from error
         try:
-            yield _Session(self, driver).begin_reading()
+            yield Session(self.clock(), driver).begin_reading()
         except sqlite3.Error as error:
             driver.close()
             if _is_away(error):
@@ -314,10 +250,10 @@ class SqliteStore(Store):
         last = driver.execute(statements.CLOCK).fetchone()[0]
         results = []
         for work in works:
-            session = _Session(self, driver, core)
+            session = Session(self.clock(), driver, core)
             last = session.next_stamp(last)
             results.append(work(session))
-        driver.execute(_said(statements.TICK), (last,))
+        driver.execute(said(statements.TICK), (last,))
         return results
 
     def _copy(self) -> None:
