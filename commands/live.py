@@ -65,7 +65,7 @@ def load(
 def sync(store: StoreOption = None, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Bring facts, decisions and outcomes from the live store back: into the lake, and to files for notebooks."""
     from serving.live.archive import folder_of
-    from serving.live.open import exists, shown
+    from serving.live.open import exists, shown, waiting
     from serving.live.store import StoreError
     from serving.live.sync import sync as run
     from serving.live.sync import turn
@@ -75,6 +75,7 @@ def sync(store: StoreOption = None, workspace: WorkspaceOption = None, as_json: 
     if not exists(url):
         raise StoreError(f"there is no live store at {shown(url)}: `tieline load` makes one")
     with _opened(settings, place) as live, turn(folder), progress() as bar:
+        waiting(url, home(), place.workspace.name).deliver(live)  # what a service that was killed left
         done = run(live, place.lake, place.workspace.catalog, place.keyring(), folder, progress=_bars(bar))
     if as_json:
         emit(plain(done))

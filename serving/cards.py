@@ -165,6 +165,7 @@ def _touch(one: Told) -> dict[str, Any]:
 
 def _decisions(engine: Engine, entity: int) -> list[dict[str, Any]]:
     """The last decisions about a customer, latest first, with what came of them."""
+    engine.journalling.catch_up()
     table, outcomes = schema.DECISIONS.c, schema.OUTCOMES.c
     query = select(table.id, table.at, table.body).where(table.entity == entity, ~table.erased)
     with engine.store.engine.connect() as core:

@@ -26,8 +26,7 @@ from serving.champion import CHURN, NEEDS, Source
 from serving.live import schema
 from serving.live.feeds import PATIENCE, Feeds
 from serving.live.load import check
-from serving.live.open import exists, open_store, shown, sqlite_path
-from serving.live.spill import Spill
+from serving.live.open import exists, open_store, shown, sqlite_path, waiting
 from serving.live.store import Store
 from serving.live.sync import unsynced
 from serving.resources import read_actions
@@ -39,6 +38,8 @@ _SLOW, _FULL, _TIGHT = 0.010, 1e9, 5e9
 _LOG = 500_000_000
 _SOON = timedelta(days=14)
 _SKEW = 1_000_000
+_DELIVERED_IN = 2.0
+"""Seconds after which a service that runs has delivered what it has decided."""
 
 
 @dataclass(frozen=True)
@@ -194,9 +195,12 @@ def _log(url: str) -> Iterator[Finding]:
 
 
 def _undelivered(settings: Settings, workspace: Workspace) -> Iterator[Finding]:
-    waiting = Spill(settings.home / "undelivered" / workspace.name).waiting
-    if waiting:
-        words = f"{waiting} files of decisions wait for the live store"
+    spill = waiting(settings.live(workspace.name), settings.home, workspace.name)
+    before = spill.heads()
+    if before:
+        time.sleep(_DELIVERED_IN)
+    if before.items() & spill.heads().items():
+        words = f"{spill.waiting} decisions wait for the live store"
         yield Finding("undelivered decisions", "warn", words, "a running `tieline serve` delivers them")
     else:
         yield Finding("undelivered decisions", "ok", "none")

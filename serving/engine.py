@@ -22,12 +22,13 @@ from serving.deciding.person import person
 from serving.errors import Problem
 from serving.forms import FactForm
 from serving.intake import Intake
-from serving.live import journal, schema, statements
+from serving.journalling import Journalling, Made, Texts
+from serving.live import schema
 from serving.live.append import Appended, Appending
 from serving.live.feeds import Covered, Feeds
 from serving.live.known import Known, Scope
 from serving.live.spill import Spill
-from serving.live.store import Reading, Store, StoreAway, Work, Writing
+from serving.live.store import Reading, Store, StoreAway, Work
 from serving.live.words import Words
 from serving.resources import Resources
 from serving.schemas import DecisionRequest, PersonRequest
@@ -40,7 +41,7 @@ T = TypeVar("T")
 logger = structlog.get_logger("serving")
 _COUNTED_EVERY = 60.0
 """Seconds for which the number of known people is good: it only says how likely nobody of them is meant."""
-_DELIVERED_EVERY = 2.0
+_DELIVERED_EVERY = 0.5
 _NOTHING = Covered(0, {}, (), {})
 
 
@@ -57,15 +58,16 @@ class Engine:
         self.feeds = Feeds() if patience is None else Feeds(int(patience))
         self.appending = Appending(catalog, self.words, self.feeds)
         self.intake = Intake(catalog, resources.keyring)
-        self.spill = Spill(settings.home / "undelivered" / resources.workspace.name)
+        self.spill = Spill(store.beside or settings.home / "undelivered" / resources.workspace.name)
         self.shadow = Shadow()
         self.follower = resources.follower
-        self._texts: dict[str, bytes] = {}
-        self._written: set[str] = set()
+        self.texts = Texts()
         self._coverage: dict[int, str] = {}
         self._offset = 0 if store.inline else int(store.texts().get("offset", 0))
         self._people = (0.0, 0)
         self.writings = Writings(store, settings.time_limit)
+        limit, alone = settings.time_limit, lambda: metrics.inside <= 1
+        self.journalling = Journalling(store, self.spill, self.texts, self.writings, limit, alone)
         self._pool = None if store.inline else ThreadPoolExecutor(settings.threads, "decisions")
 
     @classmethod
@@ -74,6 +76,8 @@ class Engine:
         engine = cls(settings, resources, store, metrics)
         with store.reading() as reading:
             engine.words.refresh(reading)
+        if store.inline:
+            engine.spill.prepare()
         engine.follower.start(engine.made_ready)
         engine._warm()
         if settings.shadow:
@@ -113,7 +117,7 @@ class Engine:
         """What stands ready for some champions. Takes its time: not on the way of requests."""
         panel = Panel(champions, self.ground)
         features = orjson.dumps(panel.names)
-        return Ready(panel, Speaker(panel), self._text(features), self._text(self.resources.rules))
+        return Ready(panel, Speaker(panel), self.texts.name(features), self.texts.name(self.resources.rules))
 
     def known(self, reading: Reading) -> Known:
         """What a reading knows."""
@@ -130,7 +134,7 @@ class Engine:
         except (StoreAway, TimeoutError):
             taken, kept = self._blind(ready, asked), []
         decided = time.perf_counter()
-        taken = await self._journalled(taken, kept)
+        taken = await self._written_down(taken, kept)
         observe = self.metrics.observe_stage
         observe("keys", keyed - began)
         observe("decision", decided - keyed)
@@ -184,35 +188,14 @@ class Engine:
         covered = self.feeds.covered(reading)
         return Moment(reading.now, reading.seen, covered, self._text_of(covered), self._count_people(reading))
 
-    async def _journalled(self, taken: Taken, kept: list[tuple[str, tuple]]) -> Taken:
-        """What may be answered: written down in the store, or where that is not to be had beside it, and marked."""
-        entry = taken.entry
-        if not entry.degraded:
-            write = journal.writes(entry.id, entry.now, entry.entity, taken.body)
-            texts = self._unwritten(entry)
-
-            def work(writing: Writing) -> None:
-                for name, body in texts.items():
-                    writing.run(statements.NEW_TEXT, name, body)
-                write(writing)
-                for statement, values in sorted(kept, key=lambda one: one[1][0]):  # by key, as others do at once
-                    writing.run(statement, *values)
-
-            try:
-                await self.writings.durable(work)
-                self._written |= texts.keys()
-                return taken
-            except (StoreAway, TimeoutError):
-                pass
-        taken = taken.marked("journal")
+    async def _written_down(self, taken: Taken, made: Made) -> Taken:
+        """What may be answered; a 503 `Problem` where it can be written down nowhere."""
         try:
-            entry = taken.entry
-            keep, texts = self.spill.keep, self._unwritten(entry)
-            await asyncio.to_thread(keep, entry.id, entry.now, entry.entity, taken.body, texts)
+            taken = await self.journalling.keep(taken, made)
         except OSError as error:
             logger.error("a decision could not be written down anywhere", why=str(error))
             raise away() from error
-        for reason in entry.degraded:
+        for reason in taken.entry.degraded:
             self.metrics.degrade(reason)
         return taken
 
@@ -251,34 +234,19 @@ class Engine:
         found = self._coverage.get(covered.version)
         if found is None:
             body = orjson.dumps([covered.coverage, covered.silent], option=orjson.OPT_SORT_KEYS)
-            found = self._coverage[covered.version] = self._text(body)
+            found = self._coverage[covered.version] = self.texts.name(body)
         return found
-
-    def _text(self, body: bytes) -> str:
-        """The digest of a text decisions refer to; the first of them that is written down takes it along."""
-        name = journal.digest(body)
-        self._texts.setdefault(name, body)
-        return name
-
-    def _unwritten(self, entry: journal.Entry) -> dict[str, bytes]:
-        """The texts a decision refers to that may not be in the store yet."""
-        named = {entry.rules, entry.covered, entry.features} - self._written
-        return {name: self._texts[name] for name in named}
 
     def _clock(self) -> int:
         """The store's now, without asking a server, which might not answer."""
         return self.store.clock() if self.store.inline else time.time_ns() // 1000 + self._offset
-
-    def deliver(self) -> int:
-        """How many decisions of what waits beside the store it has taken now."""
-        return self.spill.deliver(self.store)
 
     async def keep_delivering(self) -> None:
         """Deliver what waits, and tell how old the feeds are, again and again."""
         while True:
             await asyncio.sleep(_DELIVERED_EVERY)
             try:
-                if delivered := await asyncio.to_thread(self.deliver):
+                if delivered := await asyncio.to_thread(self.journalling.deliver):
                     logger.info("decisions delivered to the store", count=delivered)
                 self.metrics.serve_models(self.ready.speaker.versions)
                 covered, now = await asyncio.to_thread(self.feeds_now)
@@ -312,10 +280,7 @@ class Engine:
         self.shadow.stop()
         if self._pool is not None:
             self._pool.shutdown()
-        try:
-            self.deliver()
-        except Exception:
-            logger.exception("decisions that wait were not delivered; the next start will")
+        self.journalling.close()
         self.store.close()
 
 

@@ -12,8 +12,7 @@ from features.privacy.person import find_person
 from features.workspace import Workspace
 from serving.live import archive
 from serving.live.forget import Erased, erase, purge
-from serving.live.open import exists, open_store
-from serving.live.spill import Spill
+from serving.live.open import exists, open_store, waiting
 from serving.live.sync import sync, turn
 
 
@@ -58,7 +57,7 @@ def forget(
     store = open_store(url)
     try:
         with turn(folder):
-            spill = Spill(home / "undelivered" / workspace.name)
+            spill = waiting(url, home, workspace.name)
             if "fingerprint" in store.texts():
                 told("bringing the live store's facts to the lake")
                 sync(store, lake, workspace.catalog, ring, folder)

@@ -1,6 +1,8 @@
 """What came of a decision: written down beside it, and as a fact about the customer, so that the next one knows."""
 
-from serving.engine import Engine
+import asyncio
+
+from serving.engine import Engine, away
 from serving.errors import FieldError, Problem
 from serving.live import journal, statements
 from serving.live.append import Became, Fact, Key
@@ -15,15 +17,21 @@ async def tell(engine: Engine, asked: OutcomeRequest) -> Became:
     """What became of it. A 404 `Problem` for a decision there is not, 422 for an action it did not hold, or a time
     before it or to come.
     """
-    return await engine.written(lambda writing: _tell(engine, asked, writing))
-
-
-def _tell(engine: Engine, asked: OutcomeRequest, writing: Writing) -> Became:
-    kept = journal.find(writing, asked.decision_id)
-    if kept is None and engine.spill.waiting:
-        raise Problem(503, "decisions are being delivered to the live store; ask again", headers={"Retry-After": "1"})
-    if kept is None:
+    became = await engine.written(lambda writing: _tell(engine, asked, writing))
+    if became is None:
+        if not await asyncio.to_thread(engine.journalling.catch_up):
+            raise away()
+        became = await engine.written(lambda writing: _tell(engine, asked, writing))
+    if became is None:
         raise Problem(404, "there is no such decision", [FieldError(field="body.decision_id", message="is not known")])
+    return became
+
+
+def _tell(engine: Engine, asked: OutcomeRequest, writing: Writing) -> Became | None:
+    """``None``: there is no such decision."""
+    kept = journal.find(writing, asked.decision_id)
+    if kept is None:
+        return None
     if kept.erased:
         raise Problem(404, "this decision was erased, as the person was forgotten")
     entry, _ = journal.unpack(kept.body)

@@ -36,6 +36,10 @@ def replay(engine: Engine, decision_id: str) -> bytes:
     """What `ReplayAnswer` declares; a 404 `Problem` for a decision there is not."""
     try:
         with engine.store.reading() as reading:
+            there = journal.find(reading, decision_id) is not None
+        if not there and not engine.journalling.catch_up():
+            raise away()
+        with engine.store.reading() as reading:
             kept = journal.find(reading, decision_id)
             if kept is None:
                 raise Problem(404, "there is no such decision")

@@ -14,19 +14,17 @@ from serving.deciding.answer import JSON
 from serving.engine import Engine
 from serving.errors import Problem, declared
 from serving.forms import EventsAnswer, EventsRequest
+from serving.health_forms import Alive, Following, Ready
 from serving.lean import Lean
 from serving.live.store import StoreAway
 from serving.outcomes import tell
 from serving.schemas import (
     DECISION,
-    Alive,
     DecisionAnswer,
     DecisionRequest,
-    Following,
     ModelAnswer,
     OutcomeAnswer,
     OutcomeRequest,
-    Ready,
     ReplayAnswer,
     ScoresAnswer,
     ScoresRequest,

@@ -6,7 +6,6 @@ Whose rows these are says the lake, which everything was brought back to before 
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -37,6 +36,8 @@ _ABOUT = """
 _ERASE = "UPDATE decisions SET entity = ?, erased = ?, body = ? WHERE id = ?"
 _OUTCOMES = "SELECT id FROM outcomes WHERE decision = ?"
 _UNLINK = "UPDATE outcomes SET id = ?, decision = ? WHERE id = ?"
+_SETTLED_IN = 10.0
+"""Seconds in which a service that runs delivers what it has decided."""
 _CACHES = ("packed", "names", "reach")
 
 
@@ -54,7 +55,7 @@ class Erased:
         """With what went in a later round."""
         facts = dict(Counter(self.facts) + Counter(later.facts))
         counts = (self.evidence + later.evidence, self.keys + later.keys, self.decisions + later.decisions)
-        return Erased(facts, *counts, complete)
+        return Erased(facts, *counts, complete and later.complete)
 
 
 def erase(
@@ -69,17 +70,15 @@ def erase(
     """Deletes what is somebody's by the ``marks`` of their keys and their ``entities`` (m,), in one transaction.
 
     Decisions about them, and asked for with a key while it was theirs, stay as ``erased``, also in the files of the
-    folder ``decisions``; what was not delivered yet is brought in first. ``since``: only decisions of this stamp and
-    later are looked through. Doing it again changes nothing.
+    folder ``decisions``; what was not delivered yet is brought in first (``complete``: all of it). ``since``: only
+    decisions of this stamp and later are looked through. Doing it again changes nothing.
     """
-    if spill is not None:
-        with suppress(FileNotFoundError):  # a service that runs delivers them too
-            spill.deliver(store)
+    settled = spill is None or spill.settle(store, _SETTLED_IN)
     who = frozenset(entities.tolist())
     about = list(_about(store, marks, who, since))
     facts, evidence, keys = store.write(lambda writing: _erase(writing, catalog, marks, about)).result()
     archive.erase(decisions, who, about)
-    return Erased(facts, evidence, keys, len(about))
+    return Erased(facts, evidence, keys, len(about), settled)
 
 
 def drop(

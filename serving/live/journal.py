@@ -2,13 +2,14 @@
 
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import orjson
 
 from serving.live import statements
+from serving.live.segment import Record
 from serving.live.store import Reading, Work, Writing
 
 _LENGTH = struct.Struct("<I")
@@ -21,7 +22,7 @@ class Entry:
     ``now``, ``seen``: the two cuts. ``keys``: (type, id) asked with, ``named``: whom each named, with what weight;
     ``entities``, ``weights``: the candidates; ``people``: how many there were. ``models``: name -> (version, id);
     ``rules``, ``covered``, ``features``: digests of texts the store keeps. ``offers``: action, value and propensity by
-    slot. ``degraded``: what was missing when it was taken. ``answer``: the BLAKE2b of the bytes that left.
+    slot. ``degraded``: what was missing when it was taken. ``answer``: `digest` of the bytes that left.
     """
 
     id: str
@@ -51,8 +52,8 @@ class Entry:
 
 
 def digest(answer: bytes) -> str:
-    """What stands for the bytes of an answer or a text."""
-    return hashlib.blake2b(answer, digest_size=16).hexdigest()
+    """What stands for the bytes of an answer or a text: 128 bits of SHA-256, which processors compute themselves."""
+    return hashlib.sha256(answer).hexdigest()[:32]
 
 
 def pack(entry: Entry, vectors: Sequence[np.ndarray]) -> bytes:
@@ -83,16 +84,16 @@ def writes(decision: str, at: int, entity: int | None, body: bytes) -> Work[None
     return work
 
 
-def delivers(decision: str, at: int, entity: int | None, body: bytes, texts: Mapping[str, bytes]) -> Work[None]:
-    """The work that writes down one whose answer left before the store had it, with the texts it refers to.
+def delivers(records: Sequence[Record]) -> Work[None]:
+    """The work that writes down some that wait beside the store, with the texts they refer to.
 
-    Where the store took it after all, but too late for its answer, this is what was answered.
+    Where the store took one after all, but too late for its answer, this is what was answered.
     """
 
     def work(writing: Writing) -> None:
-        for name, text in texts.items():
+        for name, text in {name: text for record in records for name, text in record.texts.items()}.items():
             writing.run(statements.NEW_TEXT, name, text)
-        writing.run(statements.DELIVERED, decision, at, writing.stamp, entity, body)
+        writing.deliver([(one.id, one.at, one.entity, one.body) for one in records])
 
     return work
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from serving.live.sqlite import SqliteStore
+from serving.live.spill import Spill
+from serving.live.sqlite import SqliteStore, beside
 from serving.live.store import Store, StoreError
 
 
@@ -36,6 +37,12 @@ def sqlite_path(url: str) -> Path | None:
             raise StoreError(f"{url}: write sqlite:///PATH, with four slashes where the path begins with one")
         return Path(name)
     return None if "://" in url else Path(url)
+
+
+def waiting(url: str, home: Path, workspace: str) -> Spill:
+    """Where decisions wait for the store at an address: beside its file, or for one on a server in the state folder."""
+    path = sqlite_path(url)
+    return Spill(home / "undelivered" / workspace if path is None else beside(path))
 
 
 def exists(url: str) -> bool:

@@ -167,4 +167,4 @@ OUTCOMES = _table(
 )
 
 TEXTS = _table("texts", Column("digest", String(64), primary_key=True), Column("body", LargeBinary, nullable=False))
-"""What decisions refer to and must be found again: rules, coverage; by their SHA-256."""
+"""What decisions refer to and must be found again: rules, coverage; by their `journal.digest`."""

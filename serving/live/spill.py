@@ -1,117 +1,179 @@
-"""Decisions the store did not take in time: kept beside it on this machine's disk, and delivered once it is back.
+"""Decisions on this machine's disk, on their way to the store: durable here, and delivered many at once.
 
-Lines of JSON, appended and synced. Whoever appends to a file holds a lock on it; whoever delivers takes that lock, so
-that nobody removes a file somebody still writes to, and a file whose writer was killed is delivered by the next one.
-Delivering twice changes nothing, for a decision is written down once by its id.
+A SQLite file takes a decision of its own for several times what the disk needs for the bytes; so there every decision
+goes this way. Where the store is a server, those go it that were not taken in time. Delivering twice changes nothing,
+for a decision is written down once by its id; a file whose writer was killed is delivered by the next one.
 """
 
-import base64
 import fcntl
 import os
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
-import orjson
 import structlog
 
-from features.durable import make_directory, sync
+from features.durable import make_directory
 from serving.live import journal
+from serving.live.segment import ROOM, SUFFIX, Record, Segment, first, unpacked
 from serving.live.store import Store
 
 logger = structlog.get_logger("serving")
+_SPARE = 2
+"""So many files with nothing in them are kept for what comes."""
+_LOOKED_EVERY = 0.05
 
 
 class Spill:
-    """The folder of what is not delivered yet."""
+    """The folder of what is not delivered yet. Any thread may keep and deliver."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.Lock()
-        self._handle: int | None = None
+        self._turn = threading.Lock()
+        self._current: Segment | None = None
+        self._full: list[Segment] = []
+        self._spare: list[Segment] = []
 
     @property
     def waiting(self) -> int:
-        """How many files wait to be delivered."""
-        return len(list(self.folder.glob("*.jsonl"))) if self.folder.is_dir() else 0
+        """How many decisions wait to be delivered, whoever wrote them."""
+        return self.mine + sum(len(list(unpacked(data))) for data in map(_bytes, self._others()))
 
-    def keep(self, decision: str, at: int, entity: int | None, body: bytes, texts: Mapping[str, bytes]) -> None:
-        """One decision is on the disk when this returns, with ``texts`` it refers to. Raises `OSError` where it cannot
-        be.
-        """
-        said = [decision, at, entity, _coded(body), {name: _coded(text) for name, text in texts.items()}]
-        # A writer that was killed may have left half a line: a new one begins with an end.
-        line = b"\n" + orjson.dumps(said) + b"\n"
+    @property
+    def mine(self) -> int:
+        """How many of those that were kept here wait."""
         with self._lock:
-            handle = self._opened()
-            before = os.fstat(handle).st_size
-            try:
-                if os.write(handle, line) != len(line):
-                    raise OSError(28, "the disk is full")
-                os.fdatasync(handle)
-            except OSError:
-                os.ftruncate(handle, before)
-                raise
+            return sum(len(segment.kept) for segment in (*self._full, self._current) if segment is not None)
 
-    def deliver(self, store: Store) -> int:
-        """How many decisions the store has taken now. What it does not take stays."""
-        if not self.waiting:
-            return 0
-        self.release()
-        return sum(self._delivered(path, store) for path in sorted(self.folder.glob("*.jsonl")))
+    def prepare(self) -> None:
+        """Set room aside, so that the first decisions need not wait for it. Raises `OSError` where there is none."""
+        with self._lock:
+            while len(self._spare) < _SPARE:
+                self._spare.append(Segment(make_directory(self.folder)))
+
+    def keep(self, records: Sequence[Record]) -> None:
+        """They are on the disk when this returns. Raises `OSError` where they cannot be."""
+        data = b"".join([record.packed() for record in records])
+        with self._lock:
+            if self._current is None or not self._current.has_room(data):
+                another = self._empty(len(data))
+                if self._current is not None:
+                    self._full.append(self._current)
+                self._current = another
+            self._current.append(records, data)
+
+    def deliver(self, store: Store, seconds: float | None = None) -> int:
+        """How many decisions the store has taken now. What it does not take stays, as what it does not take within so
+        many seconds: `TimeoutError`. Raises `StoreAway` and `OSError`.
+        """
+        if not self._turn.acquire(timeout=-1 if seconds is None else seconds):
+            raise TimeoutError("somebody else is delivering")
+        try:
+            left = sum(_deliver_left(path, store, seconds) for path in self._others())
+            return left + self._deliver_mine(store, seconds)
+        finally:
+            self._turn.release()
+
+    def heads(self) -> dict[Path, bytes]:
+        """Of each file others write to, or left, and that has decisions: what changes when it is emptied."""
+        return {path: head for path in self._others() if any(head := _first(path))}
+
+    def settle(self, store: Store, seconds: float) -> bool:
+        """Deliver, and wait until others who write here have delivered what they have now; whether they did in time."""
+        self.deliver(store)
+        heads, until = self.heads(), time.monotonic() + seconds
+        while heads:
+            if time.monotonic() > until:
+                return False
+            time.sleep(_LOOKED_EVERY)
+            self.deliver(store)  # who wrote them may have been killed
+            heads = dict(heads.items() & self.heads().items())
+        return True
 
     def release(self) -> None:
-        """Whoever delivers may take the file that was written to last; the next decision goes to a new one."""
+        """Leave what waits to whoever comes next."""
+        with self._turn, self._lock:
+            for segment in (*self._full, *self._spare, *([self._current] if self._current else [])):
+                if segment.kept:
+                    segment.release()
+                else:
+                    segment.remove()
+            self._current, self._full, self._spare = None, [], []
+
+    def _empty(self, size: int) -> Segment:
+        if self._spare and size <= ROOM:
+            return self._spare.pop()
+        return Segment(make_directory(self.folder), max(ROOM, size))
+
+    def _deliver_mine(self, store: Store, seconds: float | None) -> int:
+        count = 0
         with self._lock:
-            if self._handle is not None:
-                os.close(self._handle)
-                self._handle = None
+            if self._current is not None and self._current.kept:
+                self._full.append(self._current)  # what is decided meanwhile goes to another file
+                self._current = None
+        while self._full:
+            segment = self._full[0]
+            count += _delivered(segment.kept, store, seconds)
+            reusable = segment.clear()
+            with self._lock:
+                self._full.pop(0)
+                if reusable and len(self._spare) < _SPARE:
+                    self._spare.append(segment)
+                else:
+                    segment.remove()
+        return count
 
-    def _opened(self) -> int:
-        if self._handle is None:
-            folder = make_directory(self.folder)
-            handle = os.open(folder / f"{uuid4().hex}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                sync(folder)
-            except OSError:
-                os.close(handle)
-                raise
-            self._handle = handle
-        return self._handle
-
-    def _delivered(self, path: Path, store: Store) -> int:
-        try:
-            handle = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            return 0  # somebody else was faster
-        with os.fdopen(handle, "rb") as file:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return 0
-            if not os.fstat(handle).st_nlink:
-                return 0
-            found = [said for line in file.read().splitlines() if (said := _read(line)) is not None]
-            for decision, at, entity, body, texts in found:
-                known = {name: base64.b64decode(text) for name, text in texts.items()}
-                store.write(journal.delivers(decision, at, entity, base64.b64decode(body), known)).result()
-            path.unlink()
-            return len(found)
+    def _others(self) -> list[Path]:
+        with self._lock:
+            mine = {segment.path for segment in (*self._full, *self._spare, self._current) if segment is not None}
+            found = sorted(self.folder.glob(f"*{SUFFIX}")) if self.folder.is_dir() else []
+        return [path for path in found if path not in mine]
 
 
-def _coded(body: bytes) -> str:
-    return base64.b64encode(body).decode()
+def _deliver_left(path: Path, store: Store, seconds: float | None) -> int:
+    with _taken(path) as data:
+        if data is None:
+            return 0
+        count = _delivered(list(unpacked(data)), store, seconds)
+        path.unlink()
+        return count
 
 
-def _read(line: bytes) -> list | None:
-    """What a line says; nothing for what a writer that was killed left half written, and nobody was told was kept."""
-    if not line:
-        return None
+@contextmanager
+def _taken(path: Path) -> Iterator[bytes | None]:
+    """What is in a file nobody writes to, while nobody else may have it; ``None`` where somebody has it."""
     try:
-        said: list = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        logger.warning("half a decision was left by a process that was killed; its answer never left")
-        return None
-    return said
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield None  # somebody else was faster
+        return
+    with os.fdopen(handle, "rb") as file:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield file.read() if os.fstat(handle).st_nlink else None
+
+
+def _delivered(records: Sequence[Record], store: Store, seconds: float | None) -> int:
+    if records:
+        store.write(journal.delivers(records)).result(seconds)
+    return len(records)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _first(path: Path) -> bytes:
+    try:
+        return first(path)
+    except FileNotFoundError:
+        return b""

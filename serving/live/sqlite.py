@@ -29,6 +29,8 @@ _BUSY_READER = 1.0
 """The same for a reading, which nobody keeps waiting but who recovers the file: an event loop waits for it."""
 _PAGES = 4_000
 """Pages of the write-ahead log from which on they are copied into the database."""
+_MAPPED = 2**31 - 2**16
+"""Bytes of the file that are read where they lie, as many as SQLite allows: beyond them each page is a system call."""
 _CHECKED_EVERY = 0.5
 _SLOW = 0.005
 """Seconds a commit takes on a disk that no event loop should wait for."""
@@ -43,6 +45,7 @@ class SqliteStore(Store):
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self.beside = beside(path)
         self.engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": _BUSY})
         event.listen(self.engine, "connect", _configured)
         event.listen(self.engine, "begin", lambda core: core.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -270,6 +273,11 @@ class SqliteStore(Store):
         driver.close()
 
 
+def beside(path: Path) -> Path:
+    """Where decisions wait for the store in a file."""
+    return path.with_name(path.name + ".undelivered")
+
+
 def _configured(driver: sqlite3.Connection, record: object) -> None:
     driver.isolation_level = None
     for pragma in (
@@ -277,7 +285,7 @@ def _configured(driver: sqlite3.Connection, record: object) -> None:
         "synchronous=FULL",
         "wal_autocheckpoint=0",
         "cache_size=-65536",
-        "mmap_size=268435456",
+        f"mmap_size={_MAPPED}",
     ):
         driver.execute(f"PRAGMA {pragma}")
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select, text
@@ -77,6 +78,10 @@ class Writing(Reading):
     def run_many(self, statement: str, rows: Sequence[tuple]) -> None:
         """A statement once for each row of values."""
 
+    @abstractmethod
+    def deliver(self, rows: Sequence[tuple[str, int, int | None, bytes]]) -> None:
+        """Take decisions (id, at, entity, body) that wait beside the store (`statements.DELIVERED`)."""
+
 
 Work = Callable[[Writing], T]
 """What is written, and what it comes to; run anew where the transaction has to be, so it changes nothing else."""
@@ -89,6 +94,8 @@ class Store(ABC):
     speech: Speech
     inline: bool
     """Whether a reading is so short that an event loop may wait for it."""
+    beside: Path | None = None
+    """The folder where decisions wait for this store and no other; ``None``: wherever its callers keep them."""
 
     @abstractmethod
     def clock(self) -> int:

@@ -1,7 +1,8 @@
 """A process that dies at a step of a commit: `python killed_steps.py` forks one child per step, each on a copy of a
 store of its own, and says which of what it asked was acknowledged before it died.
 
-Statements of transactions that write are the steps, or the calls to the disk when a decision is kept beside the store.
+The steps are the statements of transactions that write, what is told of them, and the calls to the disk by which
+decisions are kept beside the store.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ sys.path.append(str(Path(__file__).parents[2]))
 
 from serving.engine import Engine
 from serving.forms import EventsRequest
+from serving.journalling import Journalling
+from serving.live.spill import Spill
 from serving.live.sqlite import SqliteStore
 from serving.outcomes import tell
 from serving.resources import open_resources
@@ -140,8 +143,9 @@ async def one_by_one(engine: Engine, told: Told, plan: dict[str, Any]) -> None:
 
 
 async def together(engine: Engine, told: Told, plan: dict[str, Any]) -> None:
-    """All at once: the loop commits them in one transaction."""
+    """All at once: the loop commits them in one transaction, and syncs the decisions together."""
     await asyncio.gather(*_all(engine, told, plan))
+    await asyncio.to_thread(engine.journalling.deliver)
 
 
 async def handed_over(engine: Engine, told: Told, plan: dict[str, Any]) -> None:
@@ -172,7 +176,7 @@ async def beside(engine: Engine, told: Told, plan: dict[str, Any]) -> None:
         other.execute("COMMIT")
         while engine.store.waiting:
             await asyncio.sleep(0.001)
-        await asyncio.to_thread(engine.deliver)
+        await asyncio.to_thread(engine.journalling.deliver)
     await ask(engine, told, "decision", ("customer", PERSON))
 
 
@@ -219,32 +223,32 @@ def disk_calls_are(steps: Steps) -> None:
     def stepping(call: Callable) -> Callable:
         def stepped(*given: Any, **named: Any) -> Any:
             if call is written and steps.armed and steps.count + 1 >= steps.last:
-                call(given[0], given[1][: len(given[1]) // 2])
+                call(given[0], given[1][: len(given[1]) // 2], given[2])
             steps()
             return call(*given, **named)
 
         return stepped
 
-    written = os.write
-    for name in ("write", "fdatasync", "fsync", "ftruncate", "close", "unlink"):
+    written = os.pwrite
+    for name in ("pwrite", "fdatasync", "fsync", "rename", "close", "unlink"):
         setattr(os, name, stepping(getattr(os, name)))
     fcntl.flock = stepping(fcntl.flock)
 
 
 def run(engine: Engine, plan: dict[str, Any], folder: Path, steps: Steps) -> None:
     """What a child does; it never returns."""
-    if plan["work"] != "beside":
-        statements_are(steps)
+    statements_are(steps)
     store = SqliteStore(folder / "live.db")
-    engine.store, engine.writings = store, Writings(store, engine.settings.time_limit)
-    engine.spill.folder = folder / "undelivered"
+    assert store.beside is not None
+    engine.store, engine.spill, limit = store, Spill(store.beside), engine.settings.time_limit
+    engine.writings = Writings(store, limit)
+    engine.journalling = Journalling(store, engine.spill, engine.texts, engine.writings, limit, lambda: False)
     told = Told(folder / "told")
     store.write(lambda writing: None).result()  # its connection is made
-    if plan["work"] == "beside":
-        disk_calls_are(steps)
-    else:
-        results_are(steps, store)
+    disk_calls_are(steps)
+    results_are(steps, store)
     steps.armed = True
+    engine.spill.prepare()
     asyncio.run(WORKS[plan["work"]](engine, told, plan))
     os._exit(SURVIVED)
 

@@ -91,6 +91,7 @@ class Service:
     def counts(self) -> dict[str, int]:
         """How many rows each table that holds the truth has."""
         tables = (schema.FACTS, schema.EVIDENCE, schema.KEYS, schema.WORDS, schema.DECISIONS, schema.OUTCOMES)
+        self.engine.journalling.deliver()
         with self.engine.store.engine.connect() as core:
             return {t.name: core.execute(select(func.count()).select_from(t)).scalar_one() for t in tables}
 

@@ -96,6 +96,7 @@ def test_metrics_count_decisions_stages_models_and_feeds(told: Service) -> None:
     models = {dict(labels)["name"]: dict(labels)["id"] for name, labels in after if name == "tieline_model_info"}
     assert models == {name: model["id"] for name, model in body["model"].items()}
     assert after["tieline_champion_stale", ()] == 0
-    assert after["tieline_queue_length", (("queue", "undelivered"),)] == 0
+    told.engine.journalling.deliver()
+    assert counted()["tieline_queue_length", (("queue", "undelivered"),)] == 0
     text = told.client.get("/metrics", headers=told.headers).text
     assert told.operator.active[3] not in text

@@ -18,6 +18,7 @@ from serving.forgetting import Gone, forget
 from serving.live import archive, journal
 from serving.live.append import Fact, Key
 from serving.live.journal import Entry
+from serving.live.segment import Record
 from serving.live.spill import Spill
 from serving.live.sync import sync
 
@@ -44,7 +45,7 @@ class Home:
             Fact("evidence", "e2", self.cookie, now - HOUR, {"state": "linked"}, False, self.ann),
             *(self.touch(f"j{i}", whom) for i, whom in enumerate((self.ann, self.mail, self.cookie, self.bob))),
         )
-        self.spill = Spill(folder / "undelivered" / "telecom")
+        self.spill = Spill(folder / "live" / "telecom.db.undelivered")
         for name, keys, who in (
             ("d-ann", (self.ann,), self.ann),
             ("d-mail", (self.mail,), None),
@@ -132,7 +133,7 @@ def test_the_files_of_decisions_tell_nothing_of_them_either(home: Home) -> None:
 
 def test_what_was_not_delivered_yet_is_forgotten_too(home: Home) -> None:
     entry = home.entry("d-late", (home.cookie,), home.ann)
-    home.spill.keep(entry.id, entry.now, entry.entity, journal.pack(entry, []), {})
+    home.spill.keep([Record(entry.id, entry.now, entry.entity, journal.pack(entry, []), {})])
     home.spill.release()
     home.forget()
     assert home.spill.waiting == 0

@@ -78,6 +78,7 @@ def test_what_does_not_come_out_the_same_is_told(told: Service) -> None:
         body = journal.pack(entry, [np.roll(vectors, 1)])
         writing.core.execute(table.update().where(table.c.id == decision).values(body=body))
 
+    told.engine.journalling.deliver()
     told.engine.store.write(change).result()
     replay = told.replay(decision).json()
     assert (replay["identical"], replay["differs"]) == (False, ["vector"])
@@ -91,6 +92,7 @@ def test_of_a_forgotten_person_only_the_erasure_is_left(told: Service) -> None:
         table = schema.DECISIONS
         writing.core.execute(table.update().where(table.c.id == decision).values(erased=True, entity=None, body=b""))
 
+    told.engine.journalling.deliver()
     told.engine.store.write(erase).result()
     replay = told.replay(decision).json()
     assert (replay["erased"], replay["identical"], replay["answer"]) == (True, None, None)

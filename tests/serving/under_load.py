@@ -239,5 +239,6 @@ def visits_before(operator: Operator, service: Served) -> dict[str, float]:
         assert status == 200, body
         asked[json.loads(body)["decision_id"]] = customer
     caller.close()
+    until(lambda: json.loads(service.get("/readyz")[1])["undelivered"] == 0)
     visits = kept_of(service.settings.live(load_workspace().name)).visits
     return {customer: visits[decision] for decision, customer in asked.items()}
