@@ -6,9 +6,11 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving import routes
 from serving.access.guard import Guard
@@ -29,6 +31,19 @@ _SWITCH = 0.0005
 """Seconds a thread may keep the others waiting: the writer of the live store is one of them."""
 
 
+class Service(FastAPI):
+    """FastAPI, entered by what stands before all it puts around every request: most calls need none of that."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.entrance: ASGIApp = super().__call__
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        scope["app"] = self
+        await self.entrance(scope, receive, send)
+
+
 def create_app(settings: Settings, on_failure: Callable[[], None] | None = None) -> FastAPI:
     """The service over ``settings.home``. It answers `/readyz` with 503 until the store is filled and all is warm.
 
@@ -42,13 +57,12 @@ def create_app(settings: Settings, on_failure: Callable[[], None] | None = None)
         sys.stderr.write(f"made the first API key, shown only this once: {made}\n")
     metrics = Metrics()
     lifespan = _lifespan(settings, resources, metrics, on_failure or _ignore)
-    app = FastAPI(title="tieline", version=version("tieline"), lifespan=lifespan, redirect_slashes=False)
+    app = Service(title="tieline", version=version("tieline"), lifespan=lifespan, redirect_slashes=False)
     app.state.engine = app.state.failure = None
     app.state.metrics = metrics
     for router in routes.ROUTERS:
         app.include_router(router)
-    app.add_middleware(Direct, routers=routes.ROUTERS)
-    app.add_middleware(Guard, keys=keys, limits=Limits.of(settings), metrics=metrics)
+    app.entrance = Guard(Direct(app.entrance, routes.ROUTERS), keys, Limits.of(settings), metrics)
     install(app)
     describe(app, resources.workspace.catalog.key_types)
     return app

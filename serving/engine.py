@@ -66,8 +66,7 @@ class Engine:
         self._offset = 0 if store.inline else int(store.texts().get("offset", 0))
         self._people = (0.0, 0)
         self.writings = Writings(store, settings.time_limit)
-        limit, alone = settings.time_limit, lambda: metrics.inside <= 1
-        self.journalling = Journalling(store, self.spill, self.texts, self.writings, limit, alone)
+        self.journalling = Journalling(store, self.spill, self.texts, self.writings, settings.time_limit)
         self._pool = None if store.inline else ThreadPoolExecutor(settings.threads, "decisions")
 
     @classmethod

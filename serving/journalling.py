@@ -6,10 +6,9 @@ not take in time, which are marked, wait beside it.
 """
 
 import asyncio
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -18,7 +17,7 @@ from serving.live.segment import Record
 from serving.live.spill import Spill
 from serving.live.store import Store, StoreAway, Writing
 from serving.taking import Taken
-from serving.writings import Writings, hand_on
+from serving.writings import Writings
 
 logger = structlog.get_logger("serving")
 Made = Sequence[tuple[str, tuple]]
@@ -51,14 +50,12 @@ class Texts:
 
 
 class Journalling:
-    """Writes decisions down, for one event loop. ``alone``: whether no other call is under way."""
+    """Writes decisions down, for one event loop."""
 
-    def __init__(
-        self, store: Store, spill: Spill, texts: Texts, writings: Writings, time_limit: float, alone: Callable[[], bool]
-    ) -> None:
+    def __init__(self, store: Store, spill: Spill, texts: Texts, writings: Writings, time_limit: float) -> None:
         self.store, self.spill, self.texts, self.writings = store, spill, texts, writings
-        self._time_limit, self._alone = time_limit, alone
-        self._waiting: list[tuple[Record, Future[None]]] = []
+        self._time_limit = time_limit
+        self._group: tuple[list[Record], asyncio.Future[None]] | None = None
         self._made: list[tuple[str, tuple]] = []
         self._took = 0.0
         self._disk = ThreadPoolExecutor(1, "journal")
@@ -101,45 +98,36 @@ class Journalling:
     async def _beside(self, taken: Taken) -> None:
         """It is on the disk when this returns, with all that came while the event loop was busy."""
         record = self._record(taken)
-        if self._alone() and not self._waiting and self._took < _SLOW:
-            self._sync([record])
+        loop = asyncio.get_running_loop()
+        if self._group is None:
+            self._group = [], loop.create_future()
+            loop.call_soon(self._sync)  # after all calls that are there now
+        records, synced = self._group
+        records.append(record)
+        if self._took < _SLOW:
+            await synced
         else:
-            loop, thread = asyncio.get_running_loop(), threading.get_ident()
-            waiter: asyncio.Future[None] = loop.create_future()
-            done: Future[None] = Future()
-            done.add_done_callback(lambda done: hand_on(loop, thread, waiter, done))
-            self._waiting.append((record, done))
-            if len(self._waiting) == 1:
-                loop.call_soon(self._flush)  # after all calls that are there now
-            if self._took < _SLOW:
-                await waiter
-            else:
-                await asyncio.wait_for(waiter, self._time_limit)
+            await asyncio.wait_for(asyncio.shield(synced), self._time_limit)
         self.texts.wrote(record.texts)
 
-    def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
+    def _sync(self) -> None:
+        assert self._group is not None
+        (records, synced), self._group = self._group, None
         if self._took < _SLOW:
-            self._answer(waiting)
-        else:
-            self._disk.submit(self._answer, waiting)
-
-    def _answer(self, waiting: Sequence[tuple[Record, "Future[None]"]]) -> None:
-        try:
-            self._sync([record for record, _ in waiting])
-        except OSError as error:
-            for _, done in waiting:
-                done.set_exception(error)
+            _settle(synced, self._kept(records))
             return
-        for _, done in waiting:
-            done.set_result(None)
+        kept = asyncio.get_running_loop().run_in_executor(self._disk, self._kept, records)
+        kept.add_done_callback(lambda done: _settle(synced, done.result()))
 
-    def _sync(self, records: Sequence[Record]) -> None:
+    def _kept(self, records: Sequence[Record]) -> OSError | None:
         began = time.perf_counter()
         try:
             self.spill.keep(records)
+        except OSError as error:
+            return error
         finally:
             self._took += 0.1 * (time.perf_counter() - began - self._took)
+        return None
 
     def _record(self, taken: Taken) -> Record:
         entry = taken.entry
@@ -171,6 +159,14 @@ class Journalling:
         except Exception:
             logger.exception("decisions that wait were not delivered; the next start will")
         self.spill.release()
+
+
+def _settle(synced: "asyncio.Future[None]", error: OSError | None) -> None:
+    if error is None:
+        synced.set_result(None)
+    else:
+        synced.set_exception(error)
+        synced.exception()  # whoever waited may have given up
 
 
 def _run(made: Made, writing: Writing) -> None:

@@ -26,7 +26,7 @@ class Writings:
         if not self._called:
             self._called = True
             loop.call_soon(self._commit)  # after all requests that are there now
-        written.add_done_callback(lambda done: hand_on(loop, thread, waiter, done))
+        written.add_done_callback(lambda done: _hand_on(loop, thread, waiter, done))
         try:
             return await waiter
         except TimeoutError:
@@ -40,7 +40,7 @@ class Writings:
         self._store.commit()
 
 
-def hand_on(loop: asyncio.AbstractEventLoop, thread: int, waiter: "asyncio.Future[T]", done: "Future[T]") -> None:
+def _hand_on(loop: asyncio.AbstractEventLoop, thread: int, waiter: "asyncio.Future[T]", done: "Future[T]") -> None:
     """To the loop that runs in ``thread``."""
     if threading.get_ident() == thread:
         _settle(waiter, done)

@@ -32,6 +32,8 @@ _PAGES = 4_000
 _MAPPED = 2**31 - 2**16
 """Bytes of the file that are read where they lie, as many as SQLite allows: beyond them each page is a system call."""
 _CHECKED_EVERY = 0.5
+_THREADS = 16
+"""So many threads keep connections; those of any others are opened and closed."""
 _SLOW = 0.005
 """Seconds a commit takes on a disk that no event loop should wait for."""
 
@@ -57,7 +59,7 @@ class SqliteStore(Store):
                 raise
             raise StoreError(f"{path} cannot be used as a live store: {getattr(error, 'orig', error)}") from error
         self._offset = int(self.texts().get("offset", 0))
-        self._free: deque[sqlite3.Connection] = deque()
+        self._free: dict[int, list[sqlite3.Connection]] = {}
         self._waiting: deque[tuple[Work[Any], Future[Any]]] = deque()
         self._wake = threading.Condition()
         self._committing = threading.Lock()
@@ -87,8 +89,8 @@ class SqliteStore(Store):
     def reading(self) -> Iterator[Reading]:
         """A reading on a connection nobody else uses meanwhile; one that failed is not used again."""
         try:
-            driver = self._free.pop() if self._free else self._connect(_BUSY_READER)
-        except (IndexError, sqlite3.Error) as error:
+            driver = self._own()
+        except sqlite3.Error as error:
             raise StoreAway(f"the live store cannot be read: {error}") from error
         try:
             yield Session(self.clock(), driver).begin_reading()
@@ -142,7 +144,7 @@ class SqliteStore(Store):
         began = time.perf_counter()
         begun, driver = batch, None
         try:
-            driver = self._free.pop() if self._free else self._connect(_BUSY_READER)
+            driver = self._own()
             driver.execute("PRAGMA busy_timeout = 0")
             driver.execute("BEGIN IMMEDIATE")
             begun = [one for one in batch if _claimed(one[1])]
@@ -183,8 +185,10 @@ class SqliteStore(Store):
         self._closed.set()
         self._writer.join()
         self._copier.join()
-        while self._free:
-            self._free.pop().close()
+        for drivers in self._free.values():
+            for driver in drivers:
+                driver.close()
+        self._free.clear()
         self.engine.dispose()
 
     def _connect(self, timeout: float) -> sqlite3.Connection:
@@ -204,13 +208,19 @@ class SqliteStore(Store):
             raise
         return driver
 
+    def _own(self) -> sqlite3.Connection:
+        """A connection this thread has used before: another has statements to prepare and pages of the file to map."""
+        mine = self._free.get(threading.get_ident())
+        return mine.pop() if mine else self._connect(_BUSY_READER)
+
     def _give_back(self, driver: sqlite3.Connection) -> None:
         if driver.in_transaction:
             driver.execute("COMMIT")
-        if self._closed.is_set():
+        me = threading.get_ident()
+        if self._closed.is_set() or (me not in self._free and len(self._free) >= _THREADS):
             driver.close()
         else:
-            self._free.append(driver)
+            self._free.setdefault(me, []).append(driver)
 
     def _write_all(self) -> None:
         with self.engine.connect() as core:

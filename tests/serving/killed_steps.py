@@ -242,7 +242,7 @@ def run(engine: Engine, plan: dict[str, Any], folder: Path, steps: Steps) -> Non
     assert store.beside is not None
     engine.store, engine.spill, limit = store, Spill(store.beside), engine.settings.time_limit
     engine.writings = Writings(store, limit)
-    engine.journalling = Journalling(store, engine.spill, engine.texts, engine.writings, limit, lambda: False)
+    engine.journalling = Journalling(store, engine.spill, engine.texts, engine.writings, limit)
     told = Told(folder / "told")
     store.write(lambda writing: None).result()  # its connection is made
     disk_calls_are(steps)
