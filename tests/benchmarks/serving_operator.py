@@ -31,6 +31,7 @@ from features.privacy.secrets import open_keyring
 from features.workspace import Workspace, load_workspace
 from serving.live.load import load
 from serving.live.open import open_store
+from serving.live.sqlite import beside
 from serving.settings import Settings
 from tests.benchmarks.feature_facts import bench_folder
 from tests.benchmarks.serving_actions import fifty
@@ -231,9 +232,10 @@ def _loaded(bench: Bench) -> dict[str, object]:
 def copied(bench: Bench, folder: Path) -> Path:
     """A copy of the loaded store in a folder, whose clock stands where the lake ends, as on the day it was loaded."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob("live.db*"):
-        path.unlink()
     path = folder / "live.db"
+    shutil.rmtree(beside(path), ignore_errors=True)
+    for left in folder.glob("live.db*"):
+        left.unlink()
     shutil.copyfile(bench.loaded, path)
     store = open_store(str(path))
     try:
