@@ -22,6 +22,8 @@ from serving.writings import Writings
 logger = structlog.get_logger("serving")
 Made = Sequence[tuple[str, tuple]]
 """Statements, with their values, that keep what was made of rows in the store's caches."""
+_MADE = 1_000
+"""So many of these wait at most: who finds a cache without them makes them again."""
 _SLOW = 0.005
 """Seconds of a disk that no event loop should wait for."""
 
@@ -55,7 +57,7 @@ class Journalling:
     def __init__(self, store: Store, spill: Spill, texts: Texts, writings: Writings, time_limit: float) -> None:
         self.store, self.spill, self.texts, self.writings = store, spill, texts, writings
         self._time_limit = time_limit
-        self._group: tuple[list[Record], asyncio.Future[None]] | None = None
+        self._waiting: list[tuple[Record, asyncio.Future[None]]] = []
         self._made: list[tuple[str, tuple]] = []
         self._took = 0.0
         self._disk = ThreadPoolExecutor(1, "journal")
@@ -63,7 +65,8 @@ class Journalling:
     async def keep(self, taken: Taken, made: Made) -> Taken:
         """What may be answered, once it is written down. Raises `OSError` where that cannot be, nowhere."""
         if self.store.inline:
-            self._made += made
+            if len(self._made) < _MADE:
+                self._made += made
             try:
                 await self._beside(taken)
             except (OSError, TimeoutError) as error:
@@ -99,25 +102,24 @@ class Journalling:
         """It is on the disk when this returns, with all that came while the event loop was busy."""
         record = self._record(taken)
         loop = asyncio.get_running_loop()
-        if self._group is None:
-            self._group = [], loop.create_future()
+        if not self._waiting:
             loop.call_soon(self._sync)  # after all calls that are there now
-        records, synced = self._group
-        records.append(record)
+        synced: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((record, synced))
         if self._took < _SLOW:
             await synced
         else:
-            await asyncio.wait_for(asyncio.shield(synced), self._time_limit)
+            await asyncio.wait_for(synced, self._time_limit)
         self.texts.wrote(record.texts)
 
     def _sync(self) -> None:
-        assert self._group is not None
-        (records, synced), self._group = self._group, None
+        waiting, self._waiting = self._waiting, []
+        records = [record for record, _ in waiting]
         if self._took < _SLOW:
-            _settle(synced, self._kept(records))
+            _settle(waiting, self._kept(records))
             return
         kept = asyncio.get_running_loop().run_in_executor(self._disk, self._kept, records)
-        kept.add_done_callback(lambda done: _settle(synced, done.result()))
+        kept.add_done_callback(lambda done: _settle(waiting, done.result()))
 
     def _kept(self, records: Sequence[Record]) -> OSError | None:
         began = time.perf_counter()
@@ -161,12 +163,14 @@ class Journalling:
         self.spill.release()
 
 
-def _settle(synced: "asyncio.Future[None]", error: OSError | None) -> None:
-    if error is None:
-        synced.set_result(None)
-    else:
-        synced.set_exception(error)
-        synced.exception()  # whoever waited may have given up
+def _settle(waiting: "Sequence[tuple[Record, asyncio.Future[None]]]", error: OSError | None) -> None:
+    for _, synced in waiting:
+        if synced.done():
+            continue  # whoever waited has given up
+        if error is None:
+            synced.set_result(None)
+        else:
+            synced.set_exception(error)
 
 
 def _run(made: Made, writing: Writing) -> None:
