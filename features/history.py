@@ -209,7 +209,8 @@ class History:
         named = [self.naming.named_by(*key, entity_type, now, seen) for key in dict.fromkeys(keys)]
         if entity_type not in self._heard:
             self._heard[entity_type] = np.sort(self.first_known(entity_type))
-        return judged(named, int(np.searchsorted(self._heard[entity_type], seen)))
+        entities, weights = judged(named, int(np.searchsorted(self._heard[entity_type], seen)))
+        return np.array(entities, np.int64), np.array(weights, np.float64)
 
     @property
     def block(self) -> Block:

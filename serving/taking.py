@@ -90,7 +90,7 @@ def take(known: Known, ready: Ready, asked: Asked, named: Sequence[Named], momen
 def take_blindly(ready: Ready, asked: Asked, moment: Moment) -> Taken:
     """The decision about somebody of whom nothing can be known now."""
     unknown = tuple((kind, False) for kind, _ in asked.keys)
-    nobody = Match(np.empty(0, np.int64), np.empty(0), unknown, tuple(key for _, key in asked.keys))
+    nobody = Match((), (), unknown, tuple(key for _, key in asked.keys))
     who = Person(ready.panel.space.nothing, False, AWAY, AWAY)
     return _taken(ready, asked, [{} for _ in asked.keys], nobody, who, moment, ("store",))
 
@@ -117,8 +117,8 @@ def _taken(
         state=found.state,
         keys=asked.keys,
         named=tuple({str(entity): p for entity, p in one.items()} for one in named),
-        entities=tuple(found.entities.tolist()),
-        weights=tuple(found.weights.tolist()),
+        entities=found.entities,
+        weights=found.weights,
         people=moment.people,
         models=ready.speaker.versions,
         rules=ready.rules,

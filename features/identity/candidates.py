@@ -131,14 +131,14 @@ class Naming:
         return int(heads[0]), same["parent"][known].tolist()
 
 
-def judged(named: Sequence[Mapping[int, float]], people: int) -> tuple[np.ndarray, np.ndarray]:
-    """(entities, weights): (c,) int64 rising and (c,) float64 probabilities; what they leave of 1 is "none of them".
+def judged(named: Sequence[Mapping[int, float]], people: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """(entities, weights): c of them, rising, and their probabilities; what they leave of 1 is "none of them".
 
     ``named``: what each key says on its own; a key that names nobody says nothing. ``people``: N, how many there are.
     """
     telling = [n for n in named if n]
     if not telling:
-        return np.empty(0, np.int64), np.empty(0)
+        return (), ()
     entities = sorted({entity for n in telling for entity in n})
     many = math.log(max(people, 2))
     scores, score_none = dict.fromkeys(entities, -many), 0.0
@@ -151,4 +151,4 @@ def judged(named: Sequence[Mapping[int, float]], people: int) -> tuple[np.ndarra
     most = max(score_none, *scores.values())
     likely = [math.exp(score - most) for score in scores.values()]
     total = sum(likely) + math.exp(score_none - most)
-    return np.array(entities, np.int64), np.array([one / total for one in likely])
+    return tuple(entities), tuple([one / total for one in likely])

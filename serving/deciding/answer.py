@@ -119,7 +119,7 @@ def cuts(now: int, seen: int, silent: Sequence[str]) -> Object:
 def match_answer(found: Match) -> Object:
     """Who it is, without a key."""
     keys = [{"type": key_type, "known": known} for key_type, known in found.keys]
-    weights = sorted((min(w, 1.0) for w in found.weights.tolist()), reverse=True)
+    weights = sorted((min(w, 1.0) for w in found.weights), reverse=True)
     return {"state": found.state, "candidates": len(found.entities), "weights": weights, "keys": keys}
 
 

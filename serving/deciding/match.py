@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from features.identity.candidates import judged
 from features.identity.keys import KeyRing
 from serving.errors import FieldError, Problem
@@ -19,20 +17,20 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Match:
-    """``entities``, ``weights``: (c,) the candidates and how likely each is; what they leave of 1 is none of them.
+    """``entities``, ``weights``: the c candidates and how likely each is; what they leave of 1 is none of them.
 
     ``keys``: type of each key asked with, and whether it may be anyone's; ``ids`` their ids, in the same order.
     """
 
-    entities: np.ndarray
-    weights: np.ndarray
+    entities: tuple[int, ...]
+    weights: tuple[float, ...]
     keys: tuple[tuple[str, bool], ...]
     ids: tuple[int, ...]
 
     @property
     def state(self) -> Literal["identified", "ambiguous", "unidentified"]:
         """One certain candidate, others, or none."""
-        if not len(self.entities):
+        if not self.entities:
             return "unidentified"
         return "identified" if len(self.entities) == 1 and self.weights[0] >= CERTAIN - _ROUNDING else "ambiguous"
 
@@ -44,17 +42,15 @@ def key_ids(
     found: list[tuple[str, int]] = []
     wrong: list[FieldError] = []
     for index, key in enumerate(keys):
-        place = f"{where}.{index}"
         if key.type not in key_types:
             allowed = ", ".join(key_types)
-            wrong.append(
-                FieldError(field=f"{place}.type", message=f"there is no such key type; it is one of: {allowed}")
-            )
+            message = f"there is no such key type; it is one of: {allowed}"
+            wrong.append(FieldError(field=f"{where}.{index}.type", message=message))
             continue
         try:
             found.append((key.type, keyring.key_id(key.type, key.value)))
         except ValueError as error:
-            wrong.append(FieldError(field=f"{place}.value", message=str(error)))
+            wrong.append(FieldError(field=f"{where}.{index}.value", message=str(error)))
     if wrong:
         raise Problem(422, "a key cannot be read; see errors", wrong)
     return found
@@ -66,7 +62,8 @@ def match(keys: Sequence[tuple[str, int]], named: Sequence[Mapping[int, float]],
     """
     once = dict(zip(keys, named, strict=True))
     entities, weights = judged(list(once.values()), people)
-    if len(weights) and weights.max() >= CERTAIN - _ROUNDING:
-        entities, weights = entities[[weights.argmax()]], weights[[weights.argmax()]]
-    told = tuple((kind, bool(said)) for (kind, _), said in zip(keys, named, strict=True))
-    return Match(entities, weights, told, tuple(key_id for _, key_id in keys))
+    if weights and max(weights) >= CERTAIN - _ROUNDING:
+        first = weights.index(max(weights))
+        entities, weights = (entities[first],), (weights[first],)
+    told = tuple([(kind, bool(said)) for (kind, _), said in zip(keys, named, strict=True)])
+    return Match(entities, weights, told, tuple([key_id for _, key_id in keys]))

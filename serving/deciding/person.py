@@ -34,7 +34,7 @@ def person(known: Known, panel: Panel, covered: Covered, found: Match) -> Person
         return _stranger(known, panel, covered, found)
     if found.state == "ambiguous":
         return _one_of(known, panel, covered, found)
-    vector = customer(known, panel, covered, int(found.entities[0]))
+    vector = customer(known, panel, covered, found.entities[0])
     if objects(panel, vector):
         kept = vector.only(panel.ground.policy.catalogue.reads_of_objectors)
         return Person(kept, True, WORDS, WORDS, objects=True)
@@ -94,13 +94,14 @@ def _last_visit(packed: bytes, panel: Panel, now: int) -> int | None:
 
 def _one_of(known: Known, panel: Panel, covered: Covered, found: Match) -> Person:
     """Several candidates, or one who is not certain: each as they stand, without those who object."""
-    vectors = [customer(known, panel, covered, int(entity)) for entity in found.entities]
+    vectors = [customer(known, panel, covered, entity) for entity in found.entities]
     objecting = np.array([objects(panel, vector) for vector in vectors])
     asked = [vector for vector, no in zip(vectors, objecting, strict=True) if not no]
     churn = np.array([vector.meets(panel.ground.churn.eligible) for vector in asked], bool)
     needs = np.array([vector.meets(panel.ground.needs.eligible) for vector in asked], bool)
     why = _NOT_ONE["one" if len(found.entities) == 1 else "ambiguous"]
-    several = Candidates(asked, found.weights[~objecting], churn, needs, float(found.weights.sum()))
+    weights = np.array(found.weights)
+    several = Candidates(asked, weights[~objecting], churn, needs, float(weights.sum()))
     return Person(
         panel.space.nothing,
         False,

@@ -60,6 +60,24 @@ class Ways:
 ALONE = Ways(())
 
 
+@dataclass(frozen=True)
+class Lasting:
+    """What an entity is read through, and for how long: as long as no ``evidence`` comes, for cutoffs and cuts not
+    before those it was made for and not after ``until``, when another parent may be the present one.
+    """
+
+    reached: Reached
+    evidence: int
+    cutoff: int
+    seen: int
+    until: tuple[int, int]
+
+    def holds(self, evidence: int | None, cutoff: int, seen: int) -> bool:
+        """Whether it is what would be made now."""
+        until, known_until = self.until
+        return evidence == self.evidence and self.cutoff <= cutoff <= until and self.seen <= seen <= known_until
+
+
 class Scope:
     """What readings are made with: a catalogue, calls about entities of one type, its layout and the words."""
 
@@ -70,10 +88,11 @@ class Scope:
         self.digest = layout.digest
         self.names: dict[int, tuple[int, int, Named]] = {}
         self.reaches: dict[int, tuple[int, Body]] = {}
+        self.reached: dict[tuple[int, tuple[Way, ...]], Lasting] = {}
 
     def remember(self) -> None:
         """Forget what was met long ago, all at once, before it becomes too much."""
-        for met in (self.names, self.reaches):
+        for met in (self.names, self.reaches, self.reached):
             if len(met) > _REMEMBERED:
                 met.clear()
 
@@ -125,10 +144,23 @@ class Known:
 
     def reached(self, entity: int, ways: Sequence[Way], cutoff: int) -> Reached:
         """What an entity is read through, ``ways`` of `LiveFold`."""
+        asked, evidence, seen = (entity, tuple(ways)), self.reading.evidence, self.reading.seen
+        met = self.scope.reached.get(asked)
+        if met is not None and met.holds(evidence, cutoff, seen):
+            return met.reached
+        reached, until = self._reached(entity, ways, cutoff)
+        if evidence is not None:
+            self.scope.reached[asked] = Lasting(reached, evidence, cutoff, seen, until)
+            self.scope.remember()
+        return reached
+
+    def _reached(self, entity: int, ways: Sequence[Way], cutoff: int) -> tuple[Reached, tuple[int, int]]:
+        """The same, and the last cutoff and the last cut at which the present parents are still these."""
         found, bounds = self._reach([entity], self.scope.ways)[entity]
         parts, spans, n = [found], {}, found.shape[1]
         spans[OWN, ""] = (0, bounds[1])
         of_parent: dict[str, int | None] = {}
+        until, known_until = FOREVER, FOREVER
         for way, parent in ways:
             place = self.scope.places[parent]
             span = (bounds[place], bounds[place + 1])
@@ -136,6 +168,8 @@ class Known:
                 spans[VIA, parent] = span
             elif way == OF:
                 of_parent[parent] = present(found, span, cutoff, self.reading.seen)
+                until = min(until, next_bound(found[1:3, slice(*span)], cutoff))
+                known_until = min(known_until, next_bound(found[3:5, slice(*span)], self.reading.seen))
         wanted = [who for who in of_parent.values() if who is not None]
         bodies = self._reach(wanted, ALONE) if wanted else {}
         for parent, who in of_parent.items():
@@ -146,7 +180,7 @@ class Known:
             spans[OF, parent] = (n, n + own.shape[1])
             parts.append(own)
             n += own.shape[1]
-        return Reached(np.concatenate(parts, axis=1) if len(parts) > 1 else found, spans)
+        return Reached(np.concatenate(parts, axis=1) if len(parts) > 1 else found, spans), (until, known_until)
 
     def _reach(self, entities: Sequence[int], ways: Ways) -> dict[int, Body]:
         self.reading.hold(entities)
@@ -251,6 +285,14 @@ def packed_rows(
     return pack(key, layout, sections)
 
 
+def next_bound(bounds: np.ndarray, instant: int) -> int:
+    """The last instant that lies between the same of some bounds of rectangles as ``instant`` does: their starts are
+    before it, their ends not.
+    """
+    later = bounds[bounds >= instant]
+    return int(later.min()) if later.size else FOREVER
+
+
 def next_change(graph: Graph, now: int, seen: int) -> int:
     """The first instant after ``now`` at which a key of a small graph may name somebody else though nothing new
     is said. What becomes known after the cut ``seen`` counts as soon as it may.
@@ -267,4 +309,4 @@ def next_change(graph: Graph, now: int, seen: int) -> int:
     return min(*changes, *(instant + 1 for instant in known if instant >= min(now, seen)))
 
 
-__all__ = ["Known", "Reach", "Ways", "next_change", "packed_rows"]
+__all__ = ["Known", "Reach", "Ways", "next_bound", "next_change", "packed_rows"]

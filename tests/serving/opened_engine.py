@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from small_operator import Operator
 
 from features.history import History
@@ -86,7 +85,7 @@ class Opened:
 
     def of(self, *who: tuple[int, float]) -> DecisionAnswer:
         """The answer about somebody who is one of these, with their weights."""
-        entities, weights = (np.array(part) for part in zip(*who, strict=True))
+        entities, weights = zip(*who, strict=True)
         with self.store.reading() as reading:
             known, moment = self.engine.known(reading), self.engine.moment(reading)
             found = Match(entities, weights, (), ())

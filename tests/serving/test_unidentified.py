@@ -206,7 +206,7 @@ def test_a_login_makes_a_visitor_somebody(operator: Operator, tmp_path: Path) ->
         after = engine.read(("cookie", key)).match
     assert after.state == "identified"
     assert after.weights[0] >= CERTAIN - 1e-9
-    assert after.entities.tolist() == [operator.id_of("customer", customer)]
+    assert after.entities == (operator.id_of("customer", customer),)
 
 
 def test_models_that_tell_of_other_outcomes_do_not_answer_together(operator: Operator) -> None:

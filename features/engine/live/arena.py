@@ -31,7 +31,7 @@ from features.engine.rule import (
 )
 
 SECTION, KIND = range(2)
-"""Of each step: the section of the layout it reads, and which reach."""
+"""Of each step: the section of the layout it reads, and which way of reaching."""
 N_NUMBERS, N_CODES, HAS_CASE, STATE_CODE = range(4)
 """Of each section: how many numbers and codes a row has, whether it has cases, which code is the state (-1: none)."""
 FIXED = 6
@@ -168,18 +168,23 @@ def _lay(words, sections, s, arena, arena32, arena8, columns, keys, n_keys, tota
 @nb.njit(
     void(
         int64[::1], int64, int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[::1], int64[:, ::1],
-        int64, int64[::1], int32[::1], int8[::1],
+        int64[:, ::1], int64[:, :, ::1], int64, int64[::1], int32[::1], int8[::1],
     ),
     cache=True,
     nogil=True,
 )  # fmt: skip
-def bind(words, n_keys, sections, steps, of_steps, cells, cell_columns, reached, base, arena, arena32, arena8):  # type: ignore[no-untyped-def]
-    """Complete ``steps`` and ``cells`` with the addresses of the columns of ``n_keys`` packed keys in ``words``.
+def bind(  # type: ignore[no-untyped-def]
+    words, n_keys, sections, steps, of_steps, cells, cell_columns, reached, ways, spans, base, arena, arena32, arena8
+):
+    """Complete ``steps`` and ``cells`` with the addresses of the columns of ``n_keys`` packed keys in ``words``, and
+    ``spans`` (1, s, 2) with the rectangles of each step.
 
     ``of_steps`` (s, 2): `SECTION` and `KIND` of each; ``cell_columns`` (g,): place among a section's own columns, -1
-    for none. ``reached`` (5, r): key, at_from, at_to, known_from, known_to of every rectangle. ``arena`` lies at
-    ``base``; ``arena32`` and ``arena8`` are the same memory.
+    for none. ``reached`` (5, r): key, at_from, at_to, known_from, known_to of every rectangle; ``ways`` (w, 2):
+    those of each way. ``arena`` lies at ``base``; ``arena32`` and ``arena8`` are the same memory.
     """
+    for k in range(steps.shape[0]):
+        spans[0, k, 0], spans[0, k, 1] = ways[of_steps[k, KIND], 0], ways[of_steps[k, KIND], 1]
     n_rectangles = reached.shape[1]
     keys = np.empty((n_keys, 4), np.int64)
     at = int64(0)

@@ -1,7 +1,7 @@
 """Features of one entity from packed keys: the plans of `Vectors`, bound anew to the bytes of each call."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,19 +25,28 @@ _NOBODY = np.full(2, -1, np.int64)
 class Reached:
     """What one entity is read through. ``rectangles`` (5, r) int64: key, at_from, at_to, known_from, known_to;
     ``spans``: way -> its rectangles, first and one past the last ((-1, -1): there is no such parent).
+
+    What follows from these for some ways is worked out once, for many calls are about the same entity.
     """
 
     rectangles: np.ndarray
     spans: Mapping[Way, tuple[int, int]]
+    _laid: dict[tuple[Way, ...], tuple[list[int], np.ndarray]] = field(default_factory=dict, compare=False, repr=False)
 
     def keys(self, ways: Sequence[Way]) -> list[int]:
         """The keys to be read for some ways, each once."""
-        found: dict[int, None] = {}
-        for way in ways:
-            low, high = self.spans[way]
-            if low < high:
-                found.update(dict.fromkeys(self.rectangles[0, low:high].tolist()))
-        return list(found)
+        return self._of(tuple(ways))[0]
+
+    def table(self, ways: Sequence[Way]) -> np.ndarray:
+        """(w, 2) int64 the spans of some ways."""
+        return self._of(tuple(ways))[1]
+
+    def _of(self, ways: tuple[Way, ...]) -> tuple[list[int], np.ndarray]:
+        if ways not in self._laid:
+            spans = [self.spans[way] for way in ways]
+            keys = [key for low, high in spans if low < high for key in self.rectangles[0, low:high].tolist()]
+            self._laid[ways] = list(dict.fromkeys(keys)), np.array(spans, np.int64).reshape(-1, 2)
+        return self._laid[ways]
 
 
 class LiveFold:
@@ -52,18 +61,24 @@ class LiveFold:
         self._layout = layout
         of_source = {layout.sections[i].source: i for i in sections}
         self._plans, self.ways, places = self._compiled(of_source)
-        self._places = np.concatenate(places) if places else np.empty(0, np.int64)
+        # Where the kernel's output has the value of each feature.
+        self._order = np.argsort(np.concatenate(places)) if places else np.empty(0, np.int64)
         self._of_steps = np.array(
             [(of_source[plan.source], self.ways.index(way)) for plan, way in self._plans], np.int64
         ).reshape(-1, 2)
         self._sections = np.array([_shape(section) for section in layout.sections], np.int64)
         self._tables()
-        self._arena = np.zeros(0, np.int64)
+        self._arena, self._no_words = np.zeros(0, np.int64), np.zeros(1, np.int64)
+        self._cutoff, self._seen, self._pair = (np.zeros(1, np.int64) for _ in range(3))
+        self._spans, self._out = np.zeros((1, len(self._steps), 2), np.int64), np.zeros(len(self.features))
+        self._out_at = address(self._out)
         self._coverage: tuple[int, np.ndarray] | None = None
         nothing = Reached(np.empty((5, 0), np.int64), dict.fromkeys(self.ways, (0, 0)))
         self.values(bytearray(), 0, nothing, {}, -1, 1, 1)
 
-    def _compiled(self, of_source: Mapping[str, int]) -> tuple[list[tuple[Plan, Way]], list[Way], list[np.ndarray]]:
+    def _compiled(
+        self, of_source: Mapping[str, int]
+    ) -> tuple[list[tuple[Plan, Way]], tuple[Way, ...], list[np.ndarray]]:
         grouped: dict[tuple[str, Way], list[int]] = {}
         for i, feature in enumerate(self.features):
             way = (VIA, feature.via) if feature.via else (OF, feature.of) if feature.of else (OWN, "")
@@ -79,7 +94,7 @@ class LiveFold:
             )
             for (name, way), members in grouped.items()
         ]
-        ways = list(dict.fromkeys([(OWN, ""), *(way for _, way in plans)]))
+        ways = tuple(dict.fromkeys([(OWN, ""), *(way for _, way in plans)]))
         return plans, ways, [np.array(members) for members in grouped.values()]
 
     def _tables(self) -> None:
@@ -130,7 +145,7 @@ class LiveFold:
         ``packed``: the bytes of ``n_keys`` keys one after another; a key that is not there has no rows. ``coverage``
         per source, the same for as long as ``version``, not negative, is.
         """
-        words = np.frombuffer(packed, np.int64) if n_keys else np.zeros(1, np.int64)
+        words = np.frombuffer(packed, np.int64) if n_keys else self._no_words
         covers = self._covers(coverage, version)
         wanted = arena.room(len(words), len(self._sections), reached.rectangles.shape[1], len(self._steps))
         if len(self._arena) < wanted:
@@ -140,18 +155,14 @@ class LiveFold:
         steps, cells = self._steps, self._cells
         arena.bind(
             words, n_keys, self._sections, steps, self._of_steps, cells, self._cell_columns, reached.rectangles,
-            self._base, self._arena, self._arena32, self._arena8,
+            reached.table(self.ways), self._spans, self._base, self._arena, self._arena32, self._arena8,
         )  # fmt: skip
-        spans = np.array([[reached.spans[way] for _, way in self._plans]], np.int64).reshape(1, -1, 2)
-        out = np.empty((len(self._places), 1))
+        self._cutoff[0], self._seen[0] = cutoff, seen
         kernel.fold(
             steps, self._starts, cells, self._edges, self._outputs, covers,
-            np.array([cutoff], np.int64), np.array([seen], np.int64), spans, np.zeros(1, np.int64),
-            address(out), 1, True,
+            self._cutoff, self._seen, self._spans, self._pair, self._out_at, 1, True,
         )  # fmt: skip
-        values = np.empty(len(self.features), np.float32)
-        values[self._places] = out[:, 0]
-        return values
+        return self._out.take(self._order).astype(np.float32)
 
     def _covers(self, coverage: Mapping[str, Coverage], version: int) -> np.ndarray:
         """The coverage of every step, made anew when another version comes."""

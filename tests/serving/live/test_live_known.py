@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import linked_worlds
+import numpy as np
 import pytest
 from conftest import Places
 from growing import CACHES, NOW, Growing, batches, emptied, in_order
@@ -15,11 +16,12 @@ from worlds import CATALOG, LINKS, MINUTE, TYPES, worlds
 
 from features.declare import Catalog, Link
 from features.engine.columns import FOREVER
-from features.engine.live.fold import OWN
+from features.engine.live.fold import OF, OWN, VIA, present
 from serving.live import schema
 from serving.live.feeds import PATIENCE, Feeds
-from serving.live.known import Known
+from serving.live.known import Known, Scope, next_bound
 from serving.live.nearby import rectangles
+from serving.live.past import At
 from serving.live.store import Store
 
 CUSTOMERS = (1, 2)
@@ -230,3 +232,44 @@ def test_caches_are_never_put_back_to_what_was_known_before(growing: Growing) ->
     growing.store.write(slow.keep).result()
     asked, bits = growing.ask(1)
     assert bits == growing.expected(asked)
+
+
+class Still(At):
+    """A reading at cuts of one's choice, of a store to which no evidence comes."""
+
+    evidence = 1
+
+
+@settings(max_examples=10)
+@given(worlds(), st.data())
+def test_what_is_remembered_of_a_reach_is_what_would_be_made_anew(
+    shared: Store, world: World, data: st.DataObject
+) -> None:
+    growing = Growing(emptied(shared), CATALOG, TYPES)
+    for batch in batches([told for told in in_order(world) if told[0] == "evidence"], lambda: 6):
+        growing.tell(batch)
+    ways = [(OWN, ""), *((way, parent) for way in (VIA, OF) for parent in growing.scope.ways.parents)]
+    with growing.store.reading() as reading:
+        for _ in range(12):
+            minute, later = data.draw(st.integers(-70, 80)), data.draw(st.integers(0, 2))
+            then = Still(reading, minute * MINUTE + data.draw(st.integers(-1, 1)), reading.seen + later)
+            entity = data.draw(st.sampled_from(CUSTOMERS))
+            anew = Known(then, Scope(CATALOG, growing.scope.layout, growing.words, "customer"))
+            expected, found = (k.reached(entity, ways, then.now) for k in (anew, Known(then, growing.scope)))
+            assert found.spans == expected.spans
+            assert found.keys(ways) == expected.keys(ways)
+            assert (found.rectangles == expected.rectangles).all()
+
+
+FEW = st.integers(0, 6)
+
+
+@given(st.lists(st.tuples(FEW, FEW, FEW, FEW, FEW), min_size=1, max_size=5), st.tuples(FEW, FEW), st.tuples(FEW, FEW))
+def test_the_present_parent_stays_until_the_next_bound(
+    held: list[tuple[int, ...]], first: tuple[int, int], later: tuple[int, int]
+) -> None:
+    parents = np.array(held, np.int64).T.copy()
+    (cutoff, seen), span = first, (0, len(held))
+    until, known_until = next_bound(parents[1:3], cutoff), next_bound(parents[3:5], seen)
+    if cutoff <= later[0] <= until and seen <= later[1] <= known_until:
+        assert present(parents, span, *later) == present(parents, span, *first)
