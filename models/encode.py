@@ -60,7 +60,7 @@ class Encoder:
         out = np.array(numbers, np.float32)
         if out.shape != (len(self.names),):
             raise FeatureError(f"a row holds {len(self.names)} features, not an array of shape {out.shape}")
-        np.copyto(out, self._number_fills, where=np.isnan(out))
+        np.putmask(out, out != out, self._number_fills)
         try:
             for place, name, ranks, other in self._ranked:
                 out[place] = ranks.get(words[name], other)

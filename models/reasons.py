@@ -6,7 +6,7 @@ need not add up, and it claims no cause.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,7 @@ Value = float | str | None
 """What a feature is: a number, a category's word, or missing."""
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """A group of features and what it moved.
 
     ``effect`` in percentage points of the probability at the last horizon, above 0 where it raised it; ``features`` are
@@ -72,9 +71,7 @@ def compose(
     """
     told = [group for group, effect in by_group.items() if effect != 0 and abs(effect) >= least]
     told.sort(key=lambda group: -abs(by_group[group]))
-    return [
-        Reason(group, by_group[group], _facts(grouped[group], alone, value, typical)) for group in told[slice(most)]
-    ]
+    return [Reason(group, by_group[group], _facts(grouped[group], alone, value, typical)) for group in told[:most]]
 
 
 def effects(model: Model, X: pd.DataFrame, label: str, horizon: int = -1) -> np.ndarray:
@@ -111,9 +108,9 @@ def _facts(
     names: Sequence[str], alone: Mapping[str, float], value: Callable[[str], Value], typical: Mapping[str, Value]
 ) -> tuple[tuple[str, Value, Value], ...]:
     """The features that moved most by themselves; the first in any case, as a group moves by its members."""
-    strongest = sorted(names, key=lambda n: -abs(alone.get(n, 0.0)))[:_SHOWN]
-    shown = [n for i, n in enumerate(strongest) if i == 0 or alone.get(n)]
-    return tuple((n, value(n), typical[n]) for n in shown)
+    moved = [n for n in names if alone.get(n)]
+    moved.sort(key=lambda n: -abs(alone[n]))
+    return tuple([(n, value(n), typical[n]) for n in moved[:_SHOWN] or names[:1]])
 
 
 def _plain(value: object) -> Value:

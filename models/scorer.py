@@ -28,6 +28,7 @@ class Scorer:
         self._typical = {spec.name: spec.typical for spec in model.manifest.features}
         self._names = model.features
         self._position = {name: j for j, name in enumerate(self._names)}
+        self._categories = frozenset(model.manifest.vocabularies)
         trees = {label: [read(b) for b in model.hazards[label].boosters] for label in model.labels}
         parts = {label: _Part(model, {label: trees[label]}) for label in model.labels}
         self._parts = {label: _Ablation(part, model) for label, part in parts.items()}
@@ -37,9 +38,13 @@ class Scorer:
 
     def curves(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Label -> (k,) float64, what `Model.curve` says of the encoded row ``x`` (f,)."""
-        part = self._whole
-        curve = part.known(part.plain(self._row(x)))
-        return {label: curve[begin:end] for label, begin, end in part.spans}
+        curve = self._curve(x)
+        return {label: curve[begin:end] for label, begin, end in self._whole.spans}
+
+    def last(self, x: np.ndarray) -> dict[str, float]:
+        """Label -> the end of its curve: the probability at the last horizon."""
+        curve = self._curve(x).tolist()
+        return {label: curve[end - 1] for label, _, end in self._whole.spans}
 
     def explained(
         self,
@@ -59,21 +64,26 @@ class Scorer:
         ablation = self._parts[label]
         curves, changes = ablation.ablated(self._row(x))
         effects = (POINTS * (curves[0, -1] - curves[1:, -1])).tolist()
-        by_group, alone = {}, {}
+        groups, names, by_group, alone = self._groups, self._names, {}, {}
         for (group, feature, first, last), effect in zip(changes, effects, strict=True):
             if group >= 0:
-                by_group[self._groups[group]] = effect
+                by_group[groups[group]] = effect
             if first == last:
-                alone[self._names[feature]] = effect
+                alone[names[feature]] = effect
 
         def value(name: str) -> Value:
-            if name in self.model.manifest.vocabularies:
+            if name in self._categories:
                 return words[name]
             number = float(numbers[self._position[name]])
             return None if number != number else number
 
         why = compose(by_group, alone, self._grouped, value, self._typical, most=most, least=least)
         return ablation.part.known(curves[0]), tuple(why)
+
+    def _curve(self, x: np.ndarray) -> np.ndarray:
+        """(a,) all labels' curves, one after another."""
+        part = self._whole
+        return part.known(part.plain(self._row(x)))
 
     def _row(self, x: np.ndarray) -> np.ndarray:
         row = np.array(x, np.float32)

@@ -58,7 +58,7 @@ class Speaker:
         said = self.said(found, person, decision.scores)
         said["currency"] = self.actions.currency
         said["actions"] = [self._offer(offer) for offer in decision.offers]
-        refused = b",".join([self._refusals[place] for place in decision.refused])
+        refused = b",".join(map(self._refusals.__getitem__, decision.refused))
         said["refused"] = orjson.Fragment(b"[" + refused + b"]")
         said["model"] = self._model
         said["cuts"] = cuts(now, seen, silent)

@@ -1,6 +1,7 @@
 """The decision about one person, from what is known of them: a pure function of vector, models and catalogue."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,8 +40,7 @@ class Person:
         return [self.vector, *of_others, *of_visitor]
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(NamedTuple):
     """An action in its slot. ``parts``: the terms of ``value``, in the order of `PARTS`; ``need``: probability of the
     likeliest need it serves; ``stay``: reduction of the risk of leaving.
     """
@@ -79,8 +79,8 @@ def decide(person: Person, panel: Panel, channel: str, limit: int) -> Decision:
     )
     best = policy.best(judged, limit)[0].tolist()
     values = judged.values[0]
-    offers = tuple(_offer(policy.choices[i], values[:, i].tolist(), slot) for slot, i in enumerate(best, 1) if i >= 0)
-    return Decision(found, offers, tuple(place for place in judged.refused[0].tolist() if place >= 0))
+    offers = [_offer(policy.choices[i], values[:, i].tolist(), slot) for slot, i in enumerate(best, 1) if i >= 0]
+    return Decision(found, tuple(offers), tuple([place for place in judged.refused[0].tolist() if place >= 0]))
 
 
 def _offer(action: Action, values: list[float], slot: int) -> Offer:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from features import objection
 from features.declare import Catalog, Feature, Task
 from features.engine.live.fold import LiveFold
 from features.engine.live.layout import Layout
-from models.nba.policy import MISSING, Known, Likely, Policy
+from models.nba.policy import MISSING, OTHER, Known, Likely, Policy
 from serving.champion import CHURN, NEEDS, Champions
 from serving.deciding.vector import Reader, Space, Vector
 
@@ -55,11 +56,14 @@ class Panel:
         self.needs = Reader(champions.needs, self.space)
         self.visitors_space = self._space(catalog.visitors.features if catalog.visitors else ())
         self.visitors = {task: Reader(c, self.visitors_space) for task, c in champions.visitors.items()}
-        self._reads = [(name, self.space.place[name]) for name in ground.policy.reads]
-        kinds = {f.name: f.kind for f in self.space.features}
-        self._numbers = np.array([place for _, place in self._reads], np.int64)
-        self._words = [(j, name) for j, (name, _) in enumerate(self._reads) if kinds[name] == "category"]
-        self._needed = [(k, need) for k, need in enumerate(ground.policy.needs) if need in champions.needs.model.labels]
+        policy, kinds = ground.policy, {f.name: f.kind for f in self.space.features}
+        self._numbers = np.array([self.space.place[name] for name in policy.reads], np.int64)
+        self._codes = [
+            (j, name, {word: policy.code_of(name, word) for word in (*policy.words.get(name, ()), None)})
+            for j, name in enumerate(policy.reads)
+            if kinds[name] == "category"
+        ]
+        self._needed = [need if need in champions.needs.model.labels else "" for need in policy.needs]
         self._folds = threading.local()
         self.fold()
         self.visitors_fold()
@@ -99,17 +103,15 @@ class Panel:
     def known(self, vector: Vector, certain: bool, objects: bool) -> Known:
         """A person as the rules see them."""
         numbers = vector.numbers[self._numbers].astype(np.float64).reshape(1, -1)
-        codes = np.full(numbers.shape, MISSING, np.int32)
-        for j, name in self._words:
-            codes[0, j] = self.ground.policy.code_of(name, vector.words[name])
-        return Known(numbers, codes, np.array([certain]), np.array([objects]))
+        codes = [MISSING] * len(self._numbers)
+        for j, name, mentioned in self._codes:
+            codes[j] = mentioned.get(vector.words[name], OTHER)
+        return Known(numbers, np.array([codes], np.int32), np.array([certain]), np.array([objects]))
 
     def likely(self, needs: Mapping[str, float], churn: float) -> Likely:
         """What is predicted of a person; NaN: nothing."""
-        table = np.full((1, len(self.ground.policy.needs)), np.nan)
-        for k, need in self._needed:
-            table[0, k] = needs.get(need, np.nan)
-        return Likely(table, np.array([churn], np.float64))
+        table = [needs.get(need, nan) for need in self._needed]
+        return Likely(np.array([table], np.float64), np.array([churn], np.float64))
 
     def _space(self, features: tuple[Feature, ...]) -> Space:
         return Space(features, {f.name: self.ground.declared(f) for f in features if f.kind == "category"})

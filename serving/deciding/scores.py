@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from features.conditions import DAY
 from features.visitors import NAMED
-from models.bundle import Model
 from models.reasons import Reason
 from serving.champion import CHURN, NEEDS
 from serving.deciding.panel import Panel
@@ -78,8 +76,7 @@ class Churn:
         return self.curve[max(self.curve)]
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(NamedTuple):
     """The probability of a need at the last horizon; ``range`` and ``covered`` as in `Churn`."""
 
     name: str
@@ -109,11 +106,11 @@ def of_candidates(panel: Panel, several: Candidates) -> Scores:
     """Sums over the candidates by their weights, as if it were one of them, with the range."""
     churn = needs = None
     if several.may_be_mixed(several.churn):
-        model, label = panel.churn.model, panel.label
-        P, weights = _predicted(panel.churn, several, several.churn)[label], several.weights[several.churn]
-        curve, low, high = (dict(zip(_days(model), a, strict=True)) for a in _mixed(P, weights))
+        reader, label = panel.churn, panel.label
+        P, weights = _predicted(reader, several, several.churn)[label], several.weights[several.churn]
+        curve, low, high = (dict(zip(reader.days, a, strict=True)) for a in _mixed(P, weights))
         span = {d: (low[d], high[d]) for d in curve} if len(P) > 1 else None
-        band, covered = model.band(label, curve[max(curve)]), several.covered(several.churn)
+        band, covered = reader.model.band(label, curve[max(curve)]), several.covered(several.churn)
         churn = Churn(curve, band, (), "mixture", span, covered)
     if several.may_be_mixed(several.needs):
         found, covered = _predicted(panel.needs, several, several.needs), several.covered(several.needs)
@@ -133,7 +130,7 @@ def of_visitor(panel: Panel, visitor: Visitor) -> Scores:
     vector = visitor.vector if visitor.recent else None
     if CHURN in panel.visitors:
         reader, label = panel.visitors[CHURN], panel.label
-        curve = dict(zip(_days(reader.model), _visitor_curves(reader, vector)[label], strict=True))
+        curve = dict(zip(reader.days, _visitor_curves(reader, vector)[label], strict=True))
         why = () if vector is None else reader.explained(vector, label, _SHOWN, _SMALLEST)[1]
         # Bands are those of all customers: "high" means the same of everyone.
         band = panel.churn.model.band(label, curve[max(curve)])
@@ -146,14 +143,14 @@ def of_visitor(panel: Panel, visitor: Visitor) -> Scores:
 
 
 def _churn(panel: Panel, vector: Vector) -> Churn:
-    model, label = panel.churn.model, panel.label
-    curve, why = panel.churn.explained(vector, label, _SHOWN, _SMALLEST)
+    reader, label = panel.churn, panel.label
+    curve, why = reader.explained(vector, label, _SHOWN, _SMALLEST)
     known = curve.tolist()
-    return Churn(dict(zip(_days(model), known, strict=True)), model.band(label, known[-1]), why)
+    return Churn(dict(zip(reader.days, known, strict=True)), reader.model.band(label, known[-1]), why)
 
 
 def _needs(panel: Panel, vector: Vector) -> tuple[Need, ...]:
-    return _ordered(Need(n, float(curve[-1])) for n, curve in panel.needs.curves(vector).items())
+    return _ordered([Need(name, probability) for name, probability in panel.needs.last(vector).items()])
 
 
 def _ordered(found: Iterable[Need]) -> tuple[Need, ...]:
@@ -177,7 +174,3 @@ def _visitor_curves(reader: Reader, vector: Vector | None) -> dict[str, list[flo
     if vector is None:
         return {name: list(spec.base) for name, spec in reader.model.manifest.labels.items()}
     return {name: curve.tolist() for name, curve in reader.curves(vector).items()}
-
-
-def _days(model: Model) -> list[int]:
-    return [edge // DAY for edge in model.edges]

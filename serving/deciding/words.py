@@ -14,6 +14,7 @@ class Sayer:
         self._unit = "" if feature.kind == "category" else feature.unit
         self._missing = "never" if feature.aggregate == "since_last" else "none known"
         self._flag = feature.is_flag
+        self._usually: dict[Value, str] = {}
 
     def said(self, value: Value) -> str:
         """``"4"``, ``"in 102 days"``, ``"4.8 years ago"``, ``"never"``, ``"30.40"``: a value by its feature's unit."""
@@ -34,8 +35,11 @@ class Sayer:
         return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:,.2f}"
 
     def fact(self, value: Value, typical: Value) -> str:
-        """``"minutes of outage at home in 30 days: 448, usually 0"``."""
-        return f"{self.meaning}: {self.said(value)}, usually {self.said(typical)}"
+        """``"minutes of outage at home in 30 days: 448, usually 0"``; what is typical is one value in every model."""
+        usually = self._usually.get(typical)
+        if usually is None:
+            usually = self._usually[typical] = self.said(typical)
+        return f"{self.meaning}: {self.said(value)}, usually {usually}"
 
 
 def _span(days: float) -> str:
