@@ -79,15 +79,9 @@ class Speaker:
         facts = []
         for name, value, typical in reason.features:
             sayer = self._sayers[name]
-            facts.append(
-                {
-                    "feature": name,
-                    "meaning": sayer.meaning,
-                    "words": sayer.fact(value, typical),
-                    "value": value,
-                    "typical": typical,
-                }
-            )
+            words = sayer.fact(value, typical)
+            said = {"feature": name, "meaning": sayer.meaning, "words": words, "value": value, "typical": typical}
+            facts.append(said)
         group = self._groups.get(reason.group, reason.group)
         return {"group": reason.group, "words": group, "effect_points": reason.effect, "facts": facts}
 
@@ -146,10 +140,10 @@ def churn_answer(churn: Churn | None, why_not: str) -> Object:
 
 def need_answer(need: Need, actions: Catalogue) -> Object:
     """A need in the catalogue's words; one it has none for speaks by its name."""
-    low, high = need.range or (None, None)
-    said = actions.needs.get(need.name, need.name)
-    p = need.probability
-    return {"need": need.name, "words": said, "probability": p, "low": low, "high": high, "covered": need.covered}
+    name, p, span, covered = need
+    low, high = span or (None, None)
+    words = actions.needs.get(name, name)
+    return {"need": name, "words": words, "probability": p, "low": low, "high": high, "covered": covered}
 
 
 def raising_first(churn: Churn | None) -> list[Reason]:
@@ -166,7 +160,7 @@ def why(offer: Offer, actions: Catalogue) -> str:
     if worth:
         terms.append(f"worth doing in itself {worth:+.2f}")
     if needs:
-        named = " or ".join(actions.needs[n] for n in offer.action.needs)
+        named = " or ".join([actions.needs[n] for n in offer.action.needs])
         terms.append(f"need of {named} ({offer.need or 0:.0%}) {needs:+.2f}")
     if stay:
         terms.append(f"{100 * offer.stay:.1f} points less risk of leaving {stay:+.2f}")

@@ -57,7 +57,8 @@ class Panel:
         self.visitors_space = self._space(catalog.visitors.features if catalog.visitors else ())
         self.visitors = {task: Reader(c, self.visitors_space) for task, c in champions.visitors.items()}
         policy, kinds = ground.policy, {f.name: f.kind for f in self.space.features}
-        self._numbers = np.array([self.space.place[name] for name in policy.reads], np.int64)
+        self._numbers = np.array([[self.space.place[name] for name in policy.reads]], np.int64)
+        self._no_codes = np.full(self._numbers.shape, MISSING, np.int32)
         self._codes = [
             (j, name, {word: policy.code_of(name, word) for word in (*policy.words.get(name, ()), None)})
             for j, name in enumerate(policy.reads)
@@ -102,11 +103,11 @@ class Panel:
 
     def known(self, vector: Vector, certain: bool, objects: bool) -> Known:
         """A person as the rules see them."""
-        numbers = vector.numbers[self._numbers].astype(np.float64).reshape(1, -1)
-        codes = [MISSING] * len(self._numbers)
+        codes = self._no_codes.copy()
         for j, name, mentioned in self._codes:
-            codes[j] = mentioned.get(vector.words[name], OTHER)
-        return Known(numbers, np.array([codes], np.int32), np.array([certain]), np.array([objects]))
+            codes[0, j] = mentioned.get(vector.words[name], OTHER)
+        numbers = vector.numbers[self._numbers].astype(np.float64)
+        return Known(numbers, codes, np.array([certain]), np.array([objects]))
 
     def likely(self, needs: Mapping[str, float], churn: float) -> Likely:
         """What is predicted of a person; NaN: nothing."""

@@ -42,16 +42,17 @@ class Feeds:
     """The feeds of a store. ``patience``: microseconds."""
 
     patience: int = PATIENCE
-    _last: tuple[int, list[tuple], Covered | None] = (-1, [], None)
+    _last: tuple[int, list[tuple], list[tuple[str, int]], Covered | None] = (-1, [], [], None)
 
     def covered(self, reading: Reading) -> Covered:
         """What is covered as of the reading's now."""
         feeds = reading.rows(CLOCK)[0][2]
-        read, rows, last = self._last  # readings run in several threads: what belongs together is taken at once
+        read, rows, ends, last = self._last  # readings run in several threads: what belongs together is taken at once
         if feeds != read or not rows:
             rows, last = reading.rows(_ROWS), None
+            ends = sorted((source, heard + self.patience) for source, _, high, heard in rows if high is None)
         now = reading.now
-        silent = tuple(sorted(r[0] for r in rows if r[2] is None and r[3] + self.patience < now))
+        silent = tuple([source for source, end in ends if end < now])
         if last is not None and last.silent == silent:
             return last
         coverage: dict[str, list[tuple[int, int]]] = {}
@@ -62,7 +63,7 @@ class Feeds:
         intervals = {name: tuple(spans) for name, spans in coverage.items()}
         version = hash((tuple(intervals.items()), silent)) & (2**62 - 1)
         found = Covered(version, intervals, silent, heard)
-        self._last = feeds, rows, found
+        self._last = feeds, rows, ends, found
         return found
 
     def heard(self, sources: Iterable[str], writing: Writing) -> None:
