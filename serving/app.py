@@ -97,6 +97,7 @@ async def _open(
         logger.exception("getting ready failed")
         on_failure()
         return
+    store.committed_by(asyncio.get_running_loop())
     app.state.delivering = asyncio.create_task(engine.keep_delivering())
     app.state.engine = engine
     gc.collect()

@@ -93,7 +93,8 @@ def delivers(records: Sequence[Record]) -> Work[None]:
     def work(writing: Writing) -> None:
         for name, text in {name: text for record in records for name, text in record.texts.items()}.items():
             writing.run(statements.NEW_TEXT, name, text)
-        writing.deliver([(one.id, one.at, one.entity, one.body) for one in records])
+        stamp = writing.stamp
+        writing.run_many(statements.DELIVERED, [(one.id, one.at, stamp, one.entity, one.body) for one in records])
 
     return work
 

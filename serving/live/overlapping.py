@@ -12,7 +12,6 @@ from functools import cache
 import psycopg
 from sqlalchemy import Connection
 
-from serving.live import statements
 from serving.live.statements import POSTGRES
 from serving.live.store import EVERYTHING, Reading, StoreError, Writing
 
@@ -87,11 +86,6 @@ class OverlappingWriting(Writing):
         """In as few round trips as the driver can."""
         with self._driver.cursor() as cursor:
             cursor.executemany(_said(statement), rows)
-
-    def deliver(self, rows: Sequence[tuple[str, int, int | None, bytes]]) -> None:
-        """One after another."""
-        stamp = self.stamp
-        self.run_many(statements.DELIVERED, [(id_, at, stamp, entity, body) for id_, at, entity, body in rows])
 
     def hold(self, keys: Iterable[int]) -> None:
         """In order, so that two writings that each hold once never wait for each other; beside all keys, shared."""

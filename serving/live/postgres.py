@@ -3,6 +3,7 @@
 How their readings and writings agree on a cut says `overlapping`.
 """
 
+import asyncio
 import random
 import threading
 import time
@@ -120,6 +121,9 @@ class PostgresStore(Store):
             done = self._writers.submit(self._written, work)
         done.add_done_callback(self._done)
         return done
+
+    def committed_by(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Its threads do: they wait for the server, not for each other."""
 
     def write_soon(self, work: Work[T]) -> "Future[T]":
         """At once: the server commits together what comes together."""

@@ -67,15 +67,6 @@ class Session(Writing):
         """Once for each row."""
         self._driver.executemany(said(statement), rows)
 
-    def deliver(self, rows: Sequence[tuple[str, int, int | None, bytes]]) -> None:
-        """In one statement, whose bodies are parts of one value: it runs without the interpreter, which calls need."""
-        told, place = [], 1
-        for id_, at, entity, body in rows:
-            told.append([id_, at, entity, place, len(body)])
-            place += len(body)
-        bodies = b"".join([row[3] for row in rows])
-        self._driver.execute(statements.DELIVERED_TOGETHER, (self.stamp, bodies, orjson.dumps(told).decode()))
-
     def begin_reading(self) -> "Session":
         """Fixes what is seen."""
         self._driver.execute("BEGIN")

@@ -23,6 +23,8 @@ from serving.live.store import Store
 logger = structlog.get_logger("serving")
 _SPARE = 2
 """So many files with nothing in them are kept for what comes."""
+_TOGETHER = 500
+"""So many are delivered at once: whoever commits them is busy for some milliseconds."""
 _LOOKED_EVERY = 0.05
 
 
@@ -160,8 +162,8 @@ def _taken(path: Path) -> Iterator[bytes | None]:
 
 
 def _delivered(records: Sequence[Record], store: Store, seconds: float | None) -> int:
-    if records:
-        store.write(journal.delivers(records)).result(seconds)
+    for begin in range(0, len(records), _TOGETHER):
+        store.write(journal.delivers(records[begin : begin + _TOGETHER])).result(seconds)
     return len(records)
 
 

@@ -60,13 +60,6 @@ JOURNAL = """
 DELIVERED = """
     INSERT INTO decisions (id, at, stamp, entity, erased, body) VALUES (?, ?, ?, ?, {false}, ?)
     ON CONFLICT (id) DO UPDATE SET body = excluded.body WHERE decisions.erased = {false}"""
-DELIVERED_TOGETHER = """
-    INSERT INTO decisions (id, at, stamp, entity, erased, body)
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), ?1, json_extract(value, '$[2]'), 0,
-           substr(?2, json_extract(value, '$[3]'), json_extract(value, '$[4]'))
-    FROM json_each(?3) WHERE true
-    ON CONFLICT (id) DO UPDATE SET body = excluded.body WHERE decisions.erased = 0"""
-"""The same of many, in SQLite's words."""
 OUTCOME = """
     INSERT INTO outcomes (id, decision, action, response, at, stamp) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO NOTHING"""

@@ -5,6 +5,7 @@ too, so whoever reads leaves out what has no earlier stamp. A *writing* gets a s
 every writing about the same keys that was reported done before, and than the cut of every reading that did not see it.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -78,10 +79,6 @@ class Writing(Reading):
     def run_many(self, statement: str, rows: Sequence[tuple]) -> None:
         """A statement once for each row of values."""
 
-    @abstractmethod
-    def deliver(self, rows: Sequence[tuple[str, int, int | None, bytes]]) -> None:
-        """Take decisions (id, at, entity, body) that wait beside the store (`statements.DELIVERED`)."""
-
 
 Work = Callable[[Writing], T]
 """What is written, and what it comes to; run anew where the transaction has to be, so it changes nothing else."""
@@ -124,6 +121,10 @@ class Store(ABC):
     @abstractmethod
     def commit(self) -> None:
         """Commit what was to be written soon."""
+
+    @abstractmethod
+    def committed_by(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From here on an event loop commits what is written, where that is better than a thread."""
 
     @abstractmethod
     def settled(self) -> int:
