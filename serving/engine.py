@@ -41,7 +41,8 @@ T = TypeVar("T")
 logger = structlog.get_logger("serving")
 _COUNTED_EVERY = 60.0
 """Seconds for which the number of known people is good: it only says how likely nobody of them is meant."""
-_DELIVERED_EVERY = 0.5
+_DELIVERED_EVERY = 1.0
+"""Seconds. To deliver takes the event loop 20 us a decision at once, and few calls find it at that if it is seldom."""
 _NOTHING = Covered(0, {}, (), {})
 
 

@@ -4,12 +4,14 @@ The surrogate is a function of the secret and the key alone, so that any number 
 ``key_id`` without talking to each other. Names themselves appear nowhere in the lake, nor in messages.
 """
 
+import hashlib
 import hmac
 import os
 import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,8 @@ TAGS = pa.schema([pa.field("key_id", pa.int64(), nullable=False), pa.field("tag"
 SECRET_VARIABLE = "TIELINE_SECRET"
 SUPPRESSION_VARIABLE = "TIELINE_SUPPRESSION_SECRET"
 _MIN_SECRET = 16
+_BLOCK = 64
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
 class SecretError(ValueError):
@@ -83,7 +87,7 @@ class KeyRing:
     def hashes(self, key_type: str, value: str) -> tuple[bytes, ...]:
         """The key's hash of every generation, the present one last."""
         message = f"{key_type}\0{normalise(key_type, value, self.country)}"
-        found = [hmac.digest(self.secret, message.encode(), "sha256")]
+        found = [_keyed(self.secret, message.encode())]
         for secret in self.later:
             found.append(wrapped(secret, found[-1]))
         return tuple(found)
@@ -130,7 +134,23 @@ def surrogate(key_hash: bytes) -> int:
 
 def wrapped(secret: bytes, key_hash: bytes) -> bytes:
     """(32,) the hash of a key under the next generation's secret."""
-    return hmac.digest(secret, key_hash, "sha256")
+    return _keyed(secret, key_hash)
+
+
+def _keyed(secret: bytes, message: bytes) -> bytes:
+    """HMAC-SHA256 (RFC 2104), both halves begun with the secret once: `hmac.digest` sets everything up each time, which
+    takes four times as long as the hashing.
+    """
+    inner, outer = (half.copy() for half in _begun(secret))
+    inner.update(message)
+    outer.update(inner.digest())
+    return outer.digest()
+
+
+@lru_cache(maxsize=16)
+def _begun(secret: bytes) -> "tuple[hashlib._Hash, hashlib._Hash]":
+    key = (hashlib.sha256(secret).digest() if len(secret) > _BLOCK else secret).ljust(_BLOCK, b"\0")
+    return hashlib.sha256(key.translate(_INNER)), hashlib.sha256(key.translate(_OUTER))
 
 
 def _table(rows: Iterable[tuple[object, ...]], schema: pa.Schema) -> pa.Table:

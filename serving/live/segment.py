@@ -99,10 +99,13 @@ class Segment:
         self.kept.extend(records)
 
     def clear(self) -> bool:
-        """Overwrite everything; whether the file can be used again."""
+        """Overwrite everything; whether the file can be used again.
+
+        Not synced: who syncs a decision meanwhile would wait for it. Records that came back with a power cut are
+        delivered again, which changes nothing.
+        """
         try:
             self._write(bytes(self._end), 0)
-            os.fdatasync(self._handle)
         except OSError:
             return False
         self._end, self.kept = 0, []

@@ -23,7 +23,7 @@ from serving.live.store import Store
 logger = structlog.get_logger("serving")
 _SPARE = 2
 """So many files with nothing in them are kept for what comes."""
-_TOGETHER = 500
+_TOGETHER = 1_000
 """So many are delivered at once: whoever commits them is busy for some milliseconds."""
 _LOOKED_EVERY = 0.05
 

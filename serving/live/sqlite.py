@@ -32,7 +32,9 @@ _PAGES = 4_000
 """Pages of the write-ahead log from which on they are copied into the database."""
 _MAPPED = 2**31 - 2**16
 """Bytes of the file that are read where they lie, as many as SQLite allows: beyond them each page is a system call."""
-_CHECKED_EVERY = 0.5
+_GROWN = 16_000
+"""The same once it has grown by so many since the last time."""
+_CHECKED_EVERY, _COPIED_EVERY = 0.5, 5.0
 _THREADS = 16
 """So many threads keep connections; those of any others are opened and closed."""
 _SLOW = 0.01
@@ -284,16 +286,20 @@ class SqliteStore(Store):
         return results
 
     def _copy(self) -> None:
-        """Copies the write-ahead log into the database now and then, so that no commit has to."""
-        driver = self._connect(_BUSY)
-        while not self._closed.is_set():
-            log = self.path.with_name(self.path.name + "-wal")
+        """Copies the write-ahead log into the database now and then, so that no commit has to; seldom, as whoever syncs
+        a decision meanwhile waits for the same disk.
+        """
+        driver, log = self._connect(_BUSY), self.path.with_name(self.path.name + "-wal")
+        copied, before = time.monotonic(), 0
+        while not self._closed.wait(_CHECKED_EVERY):
             try:
-                if log.exists() and log.stat().st_size > _PAGES * 4096:
+                size = log.stat().st_size
+                late = time.monotonic() - copied > _COPIED_EVERY
+                if size > _PAGES * 4096 and (late or size > before + _GROWN * 4096):
                     driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                    copied, before = time.monotonic(), size
             except (sqlite3.Error, OSError):
                 pass  # the next round tries again; meanwhile the log grows
-            self._closed.wait(_CHECKED_EVERY)
         driver.close()
 
 

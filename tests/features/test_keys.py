@@ -1,3 +1,4 @@
+import hmac
 import os
 import subprocess
 import sys
@@ -119,3 +120,15 @@ def test_processes_that_start_at_once_share_one_secret(tmp_path):
         for _ in range(4)
     ]
     assert len({process.communicate(timeout=60)[0] for process in started}) == 1
+
+
+@given(secret=st.binary(min_size=16, max_size=150), value=st.text(min_size=1, max_size=80))
+def test_a_hash_is_the_hmac_of_type_and_value(secret: bytes, value: str) -> None:
+    ring = KeyRing(secret, later=(secret[::-1],))
+    try:
+        first, second = ring.hashes("cookie", value)
+    except ValueError:
+        return
+    message = f"cookie\0{normalise('cookie', value)}".encode()
+    assert first == hmac.digest(secret, message, "sha256")
+    assert second == hmac.digest(secret[::-1], first, "sha256")
