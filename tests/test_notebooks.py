@@ -10,7 +10,15 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+LONG = ("03_churn", "04_needs")
+"""They fit models of a whole operator, a minute and a half each: run with the slow tests."""
+PATHS = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_the_notebook_runs_and_is_kept_executed(path: Path, tmp_path: Path) -> None:
     kept = nbformat.read(path, as_version=4)
     code = [cell for cell in kept.cells if cell.cell_type == "code"]

@@ -30,6 +30,7 @@ def told_at_random(service: Service, random: random.Random, i: int) -> list[dict
     return [fact | {"void": True} if random.random() < 0.2 else fact for fact in chosen]
 
 
+@pytest.mark.slow
 def test_decisions_and_events_under_load_replay_identically(told: Service) -> None:
     seeded = random.Random(7)
 
