@@ -3,7 +3,8 @@ down. The same for a call now and for one that is computed again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -33,8 +34,7 @@ class Ready:
     rules: str
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """A call: the id its decision gets, (type, id) of the keys, where, and how many actions at most."""
 
     id: str
@@ -43,8 +43,7 @@ class Asked:
     limit: int
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(NamedTuple):
     """The two cuts of a call (UTC microseconds), what is covered then, and how many people are known.
 
     ``coverage``: digest of what is covered.
@@ -57,8 +56,7 @@ class Moment:
     people: int
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """A decision before it is written down: what will be, the vectors it was decided by, and the answer."""
 
     entry: Entry
@@ -77,8 +75,8 @@ class Taken:
         degraded = (*self.entry.degraded, reason)
         said = orjson.loads(self.answer)
         answer = orjson.dumps({**said, "degraded": degraded}, option=JSON)
-        entry = replace(self.entry, degraded=degraded, answer=journal.digest(answer))
-        return replace(self, entry=entry, answer=answer)
+        entry = self.entry._replace(degraded=degraded, answer=journal.digest(answer))
+        return self._replace(entry=entry, answer=answer)
 
 
 def take(known: Known, ready: Ready, asked: Asked, named: Sequence[Named], moment: Moment) -> Taken:

@@ -42,7 +42,7 @@ class Refusal:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Known:
     """n people as the rules see them, r features in the order of `Policy.reads`. All C-contiguous and writable.
 
@@ -61,7 +61,7 @@ class Known:
         return Known(self.numbers[people], self.codes[people], self.certain[people], self.objects[people])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Likely:
     """What is predicted of n people, k needs in the order of `Policy.needs`. Both C-contiguous and writable.
 
@@ -76,7 +76,7 @@ class Likely:
         return Likely(self.needs[people], self.churn[people])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judged:
     """n people and the m `Policy.choices`.
 

@@ -1,6 +1,5 @@
 """The decision about one person, from what is known of them: a pure function of vector, models and catalogue."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +14,7 @@ PARTS = ("worth", "needs", "stay", "cost", "discount")
 """The terms of a value, in the order of `models.nba.judging`."""
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(NamedTuple):
     """One person at the cut. ``vector``: all missing unless exactly one customer was found.
 
     ``no_churn`` and ``no_needs`` say why no score may be given (``None``: it may). ``certain``: it is not open which
@@ -54,8 +52,7 @@ class Offer(NamedTuple):
     propensity: float
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What is likely, what to do, and places in `Policy.refusals` of what may not be done."""
 
     scores: Scores

@@ -1,8 +1,7 @@
 """Whose keys are these? One customer's, several customers', or nobody's that is known."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from features.identity.candidates import judged
 from features.identity.keys import KeyRing
@@ -15,8 +14,7 @@ CERTAIN = 0.9
 _ROUNDING = 1e-9
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """``entities``, ``weights``: the c candidates and how likely each is; what they leave of 1 is none of them.
 
     ``keys``: type of each key asked with, and whether it may be anyone's; ``ids`` their ids, in the same order.

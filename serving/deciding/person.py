@@ -1,6 +1,5 @@
 """What is known of whoever comes with some keys, at one reading of the store."""
 
-from dataclasses import replace
 
 import numpy as np
 
@@ -64,13 +63,13 @@ def _stranger(known: Known, panel: Panel, covered: Covered, found: Match) -> Per
     packed, held = known.packed(keys)
     at = _last_visit(bytes(packed), panel, known.reading.seen)
     if at is None:
-        return replace(unknown, visitor=Visitor(None))
+        return unknown._replace(visitor=Visitor(None))
     # Trees that learned just after visits know nothing of later: the vector is that of the visit.
     ever = [np.full(len(keys), instant) for instant in (EVER_AGO, FOREVER, EVER_AGO, FOREVER)]
     reached = Reached(np.array([keys, *ever], np.int64), {(OWN, ""): (0, len(keys))})
     values = panel.visitors_fold().values(packed, held, reached, covered.coverage, covered.version, at, at)
     vector = panel.visitors_space.vector(values, known.said)
-    return replace(unknown, visitor=Visitor(vector, at, known.reading.now - at <= _RECENT))
+    return unknown._replace(visitor=Visitor(vector, at, known.reading.now - at <= _RECENT))
 
 
 def _last_visit(packed: bytes, panel: Panel, now: int) -> int | None:

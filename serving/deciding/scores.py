@@ -55,8 +55,7 @@ class Visitor:
     recent: bool = False
 
 
-@dataclass(frozen=True)
-class Churn:
+class Churn(NamedTuple):
     """Days after the cut -> probability of having left by then, and where the last stands among all customers.
 
     ``basis``: of one customer, of a visitor if they are one, or of candidates by their weights; then ``covered`` is the
@@ -85,8 +84,7 @@ class Need(NamedTuple):
     covered: float | None = None
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(NamedTuple):
     """``churn`` and ``needs`` (likeliest first) are ``None`` where there is no such score; both given a customer.
 
     ``customer``: the probability of being one (``None``: it is not in question).

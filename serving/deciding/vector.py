@@ -1,7 +1,7 @@
 """The features of one person at one cut, and the models in the form that reads them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,7 @@ Said = Callable[[int], str]
 """The word a code stands for, of a category whose values are not declared."""
 
 
-@dataclass(frozen=True)
-class Vector:
+class Vector(NamedTuple):
     """Values of features by name. ``numbers`` (f,) float32, NaN where missing and at categories; ``words``: category ->
     its word, ``None`` where it is missing.
     """

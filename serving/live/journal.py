@@ -4,6 +4,7 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -15,8 +16,7 @@ from serving.live.store import Reading, Work, Writing
 _LENGTH = struct.Struct("<I")
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One decision. Instants in UTC microseconds; nothing in it is anybody's name.
 
     ``now``, ``seen``: the two cuts. ``keys``: (type, id) asked with, ``named``: whom each named, with what weight;
@@ -58,7 +58,7 @@ def digest(answer: bytes) -> str:
 
 def pack(entry: Entry, vectors: Sequence[np.ndarray]) -> bytes:
     """An entry and the vectors (f,) float32 it was decided by, as bytes."""
-    said = orjson.dumps(vars(entry))
+    said = orjson.dumps(entry._asdict())
     return b"".join([_LENGTH.pack(len(said)), said, *(vector.tobytes() for vector in vectors)])
 
 

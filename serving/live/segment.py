@@ -1,5 +1,5 @@
-"""Decisions in a file of this machine's disk, whose room is set aside beforehand: one more costs a write and an
-fdatasync, and nothing of what a file system does where a file grows.
+"""Decisions in a file of this machine's disk, whose room is set aside beforehand: one more costs one
+synchronous write, and nothing of what a file system does where a file grows.
 
 A record is a head (bytes of what is said, bytes of all after the head, CRC-32 of these), what is said as JSON, the
 body and the texts. Where no whole record stands, the file ends. What was delivered is overwritten with zeros, so that
@@ -11,8 +11,8 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 from zlib import crc32
 
@@ -26,8 +26,7 @@ SUFFIX = ".journal"
 _HEAD = struct.Struct("<III")
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A decision as `journal.pack` has it. ``texts``: digest -> what it refers to and the store may not have yet."""
 
     id: str
@@ -76,13 +75,15 @@ class Segment:
         self._handle = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX)
-            self._write(bytes(room), 0)
+            _write(self._handle, bytes(room), 0)
             os.fsync(self._handle)
             made.rename(self.path)
             sync(folder)
+            self._synced = os.open(self.path, os.O_WRONLY | os.O_DSYNC)
         except OSError:
             made.unlink(missing_ok=True)
-            self.remove()
+            self.path.unlink(missing_ok=True)
+            os.close(self._handle)
             raise
 
     def has_room(self, data: bytes) -> bool:
@@ -93,8 +94,7 @@ class Segment:
         """Records, and the same as bytes, are on the disk when this returns. Raises `OSError` where they may not be;
         what comes next is written in their place.
         """
-        self._write(data, self._end)
-        os.fdatasync(self._handle)
+        _write(self._synced, data, self._end)
         self._end += len(data)
         self.kept.extend(records)
 
@@ -105,7 +105,7 @@ class Segment:
         delivered again, which changes nothing.
         """
         try:
-            self._write(bytes(self._end), 0)
+            _write(self._handle, bytes(self._end), 0)
         except OSError:
             return False
         self._end, self.kept = 0, []
@@ -113,16 +113,18 @@ class Segment:
 
     def release(self) -> None:
         """Let others have it."""
+        os.close(self._synced)
         os.close(self._handle)
 
     def remove(self) -> None:
         """It is gone."""
         self.path.unlink(missing_ok=True)
-        os.close(self._handle)
+        self.release()
 
-    def _write(self, data: bytes, place: int) -> None:
-        if os.pwrite(self._handle, data, place) != len(data):
-            raise OSError(errno.ENOSPC, "the disk is full")
+
+def _write(handle: int, data: bytes, place: int) -> None:
+    if os.pwrite(handle, data, place) != len(data):
+        raise OSError(errno.ENOSPC, "the disk is full")
 
 
 def first(path: Path) -> bytes:

@@ -64,7 +64,7 @@ class Home:
     def entry(self, name: str, keys: tuple[Key, ...], who: Key | None) -> Entry:
         now = self.live.store.clock()
         said = {
-            **dict.fromkeys(Entry.__dataclass_fields__),
+            **dict.fromkeys(Entry._fields),
             "id": name,
             "now": now,
             "seen": now,
