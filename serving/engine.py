@@ -77,7 +77,10 @@ class Engine:
         with store.reading() as reading:
             engine.words.refresh(reading)
         if store.inline:
-            engine.spill.prepare()
+            try:
+                engine.spill.prepare()
+            except OSError as error:
+                logger.warning("there is no room for decisions beside the store; they go into it", why=str(error))
         engine.follower.start(engine.made_ready)
         engine._warm()
         if settings.shadow:
