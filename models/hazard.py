@@ -129,9 +129,13 @@ class Hazard:
         return accumulate(event, competing, open_ended=self.open_ended)
 
 
-def probabilities(booster: lgb.Booster, X: np.ndarray, rounds: int | None = None) -> np.ndarray:
-    """(m, classes) a booster's probabilities, "nothing" first, for binary and multiclass boosters alike."""
-    return _with_nothing(np.asarray(booster.predict(X, num_iteration=rounds)))
+def probabilities(booster: lgb.Booster, X: np.ndarray, rounds: int | None = None, threads: int = 0) -> np.ndarray:
+    """(m, classes) a booster's probabilities, "nothing" first, for binary and multiclass boosters alike.
+
+    ``threads`` 0: all. LightGBM keeps the number for the whole process and believes that it stays as it was while a
+    call lasts: calls at the same time crash unless all of them ask for the same.
+    """
+    return _with_nothing(np.asarray(booster.predict(X, num_iteration=rounds, num_threads=threads)))
 
 
 def _with_nothing(P: np.ndarray) -> np.ndarray:
@@ -256,7 +260,9 @@ def _out_of_fold(data: _Data, grow: dict[str, object], params: Params) -> tuple[
     losses = next(values for name, values in result.items() if name.endswith("-mean"))
     rounds = int(np.argmin(losses)) + 1
     boosters = result["cvbooster"].boosters
-    parts = [probabilities(b, data.stacked(held), rounds) for b, (_, held) in zip(boosters, splits, strict=True)]
+    threads = int(str(grow["num_threads"]))
+    pairs = zip(boosters, splits, strict=True)
+    parts = [probabilities(b, data.stacked(held), rounds, threads) for b, (_, held) in pairs]
     P = np.empty((len(data.periods), parts[0].shape[1]))
     for part, (_, held) in zip(parts, splits, strict=True):
         P[held] = part

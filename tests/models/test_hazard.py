@@ -1,3 +1,4 @@
+import lightgbm as lgb
 import numpy as np
 import pytest
 from known_hazards import DAY, EDGES, Known, known, staggered
@@ -81,6 +82,20 @@ def test_the_same_seed_gives_the_same_floats_whatever_the_threads():
     two = Params(num_leaves=7, learning_rate=0.1, rounds=20, patience=10, num_threads=2)
     one = Params(num_leaves=7, learning_rate=0.1, rounds=20, patience=10, num_threads=1)
     assert np.array_equal(learned(train, followed, params=one).curve(X), learned(train, followed, params=two).curve(X))
+
+
+def test_all_of_a_fit_asks_lightgbm_for_the_same_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps one number for the process: a label that asks for another crashes those fitted at the same time."""
+    asked: set[object] = set()
+    predict = lgb.Booster.predict
+
+    def noted(booster: lgb.Booster, *given: object, **named: object) -> object:
+        asked.add(named.get("num_threads"))
+        return predict(booster, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lgb.Booster, "predict", noted)
+    learned(known(2_000), staggered(2_000), params=QUICK)
+    assert asked == {QUICK.num_threads}
 
 
 def test_no_rows_give_no_curves():
