@@ -1,6 +1,5 @@
 """What is known of whoever comes with some keys, at one reading of the store."""
 
-
 import numpy as np
 
 from features.conditions import DAY
