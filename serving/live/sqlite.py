@@ -35,6 +35,7 @@ _MAPPED = 2**31 - 2**16
 _GROWN = 16_000
 """The same once it has grown by so many since the last time."""
 _CHECKED_EVERY, _COPIED_EVERY = 0.5, 5.0
+_PASSES = 3
 _THREADS = 16
 """So many threads keep connections; those of any others are opened and closed."""
 _SLOW = 0.01
@@ -296,11 +297,21 @@ class SqliteStore(Store):
                 size = log.stat().st_size
                 late = time.monotonic() - copied > _COPIED_EVERY
                 if size > _PAGES * 4096 and (late or size > before + _GROWN * 4096):
-                    driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                    copied, before = time.monotonic(), size
+                    _copied(driver, size > _GROWN * 4096)
+                    copied, before = time.monotonic(), log.stat().st_size
             except (sqlite3.Error, OSError):
                 pass  # the next round tries again; meanwhile the log grows
         driver.close()
+
+
+def _copied(driver: sqlite3.Connection, must: bool) -> None:
+    """Copy the log, and what came meanwhile: it begins anew only where nothing is left. ``must``: writers wait."""
+    for _ in range(_PASSES):
+        _, frames, done = driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if frames == done:
+            break
+    if must:
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def beside(path: Path) -> Path:
