@@ -215,11 +215,11 @@ def test_a_decision_left_by_a_kill_is_found_by_the_next_service_with_the_rules_i
 
 def test_the_log_of_a_store_that_is_always_written_to_stays_small(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "live.db")
-    log, most, until = tmp_path / "live.db-wal", 0, time.monotonic() + 8
-    while time.monotonic() < until:
+    log, most = tmp_path / "live.db-wal", 0
+    for _ in range(3_000):
         ids = [uuid4().hex for _ in range(20)]
         store.write(journal.delivers([record(id_, bytes(4_000)) for id_ in ids])).result()
         most = max(most, log.stat().st_size)
     store.close()
-    assert (tmp_path / "live.db").stat().st_size > most / 2, "too little was written to say anything"
-    assert most < 400_000_000
+    assert (tmp_path / "live.db").stat().st_size > 240_000_000
+    assert most < 240_000_000
