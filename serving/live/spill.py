@@ -13,14 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import structlog
-
 from features.durable import make_directory
 from serving.live import journal
 from serving.live.segment import ROOM, SUFFIX, Record, Segment, first, unpacked
 from serving.live.store import Store
 
-logger = structlog.get_logger("serving")
 _SPARE = 2
 """So many files with nothing in them are kept for what comes."""
 _TOGETHER = 1_000

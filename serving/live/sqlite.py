@@ -1,4 +1,4 @@
-"""The live store in one SQLite file: for one process, whose writer thread commits all that waits at once.
+"""The live store in one SQLite file: for one process, whose event loop, or a thread, commits all that waits at once.
 
 Write-ahead log, ``synchronous=FULL``: what is reported done survives a kill and a power cut. Other processes (`tieline
 load`, `sync`, `forget`) may write too; SQLite lets one writer in at a time, so that stamps rise with commits.
